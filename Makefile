@@ -1,0 +1,49 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+UV := uv==0.13.8
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
+
+.PHONY: help setup unit test check format lock demo run bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
+
+setup: ## install what is missing: programs, .venv, emulators (nothing, in no time, once they are there)
+	@bash scripts/setup.sh
+
+unit: setup ## the tests that start no server: seconds
+	@$(PYTHON) -m pytest -q tests/unit
+
+test: setup ## all tests, against real servers of their own on this machine
+	@$(PYTHON) -m pytest
+
+check: setup ## what CI runs: format, lint, types, all tests
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m mypy
+	@$(PYTHON) -m pytest
+
+format: setup ## format the code and mend what ruff can
+	@$(PYTHON) -m ruff format .
+	@$(PYTHON) -m ruff check --fix .
+
+lock: setup ## write requirements*.txt anew from requirements*.in, with hashes (UPGRADE=1: the newest versions)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check $(UV)
+	@for list in requirements requirements-dev requirements-build; do \
+		echo "$$list.txt"; \
+		$(COMPILE) $(if $(UPGRADE),--upgrade) --allow-unsafe $$list.in -o $$list.txt || exit 1; \
+	done
+
+demo: setup ## the whole service on this machine, with traffic, in front of your eyes
+	@$(PYTHON) -m demo
+
+run: setup ## the service, against what the environment names (MYSQL_LOC, CONSUMER_NAME, …)
+	@$(PYTHON) stream_consumer.py
+
+bench: setup ## how fast it is on this machine
+	@$(PYTHON) -m benchmarks
+
+clean: ## remove .venv, the emulators and every cache
+	@rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Installs what building, testing and running take: programs (apt), .venv (pip, by hash), the Kinesis emulator (npm).
+# Again and again at no cost: nothing is done, and no network needed, while the lists it installs from are the same.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+LOG=.cache/setup.log
+STAMP=.venv/setup.stamp
+EMULATORS=.cache/emulators
+LISTS=(requirements-build.txt requirements-dev.txt tests/emulators/package-lock.json scripts/setup.sh)
+export PATH="$PATH:/usr/sbin:/usr/local/sbin"
+
+say() { echo "setup: $*"; }
+
+fail() {
+    say "$*" >&2
+    exit 1
+}
+
+# step TITLE COMMAND...: one line before, one after; the command's own output is shown where it fails.
+step() {
+    local title=$1 began=$SECONDS
+    shift
+    say "$title …"
+    if ! "$@" >"$LOG" 2>&1 </dev/null; then
+        tail -n 25 "$LOG" >&2
+        fail "$title: failed, the whole output is in $LOG"
+    fi
+    say "$title: $((SECONDS - began)) s"
+}
+
+java_is_new_enough() {
+    local java=java
+    [ -z "${JAVA_HOME:-}" ] || java=$JAVA_HOME/bin/java
+    [[ "$("$java" -version 2>&1 || true)" =~ version\ \"(1[7-9]|[2-9][0-9]) ]]
+}
+
+node_is_new_enough() { [[ "$(node --version 2>&1 || true)" =~ ^v(1[89]|[2-9][0-9])\. ]]; }
+
+# The Python to make .venv with: 3.11 is what the service is deployed with, a newer one will do.
+find_python() {
+    local name
+    for name in python3.11 python3 python3.12 python3.13; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$name"
+            return
+        fi
+    done
+}
+
+missing_packages() {
+    local python version
+    python=$(find_python)
+    if [ -z "$python" ]; then
+        echo python3 python3-venv
+    elif ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+        echo "python$version-venv"
+    fi
+    java_is_new_enough || echo openjdk-17-jre-headless
+    # The -core packages have the programs without the service, so that no MariaDB is started or enabled here.
+    command -v mariadbd >/dev/null || echo mariadb-server-core
+    command -v my_print_defaults >/dev/null || echo mariadb-client-core
+    node_is_new_enough || echo nodejs
+    command -v npm >/dev/null || echo npm
+}
+
+apt_install() {
+    local root=()
+    [ "$(id -u)" = 0 ] || root=(sudo -n)
+    local apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y)
+    # Package lists may be absent or old: they are fetched only where the packages cannot be had with what is there.
+    "${apt[@]}" install --no-install-recommends "$@" ||
+        { "${apt[@]}" update && "${apt[@]}" install --no-install-recommends "$@"; }
+}
+
+install_programs() {
+    local packages
+    read -r -a packages <<<"$(missing_packages | xargs)"
+    [ "${#packages[@]}" -gt 0 ] || return 0
+    command -v apt-get >/dev/null ||
+        fail "missing, and there is no apt-get here to install them: ${packages[*]} (or what they are called here)"
+    [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null ||
+        fail "not root, and sudo asks or is missing; as root: apt-get install --no-install-recommends ${packages[*]}"
+    step "programs (${packages[*]})" apt_install "${packages[@]}"
+    [ -n "$(find_python)" ] || fail "Python 3.11 or newer is needed, $(python3 --version) is here: install python3.11"
+    local still
+    still=$(missing_packages | xargs)
+    [ -z "$still" ] || fail "still missing or too old after the installation: $still"
+}
+
+# Chained with &&: `set -e` does not count within a command whose failure `step` handles.
+install_python_packages() {
+    local pip=(.venv/bin/python -m pip install --disable-pip-version-check --no-input --require-hashes)
+    .venv/bin/python -c 'import pip' || { rm -rf .venv && "$(find_python)" -m venv .venv; } &&
+        "${pip[@]}" -r requirements-build.txt &&
+        # Without isolation, so that what builds Spark's package is what was just checked against its hash.
+        "${pip[@]}" --no-build-isolation -r requirements-dev.txt
+}
+
+install_emulators() {
+    mkdir -p "$EMULATORS" && cp tests/emulators/package.json tests/emulators/package-lock.json "$EMULATORS" &&
+        npm ci --prefix "$EMULATORS" --ignore-scripts --no-audit --no-fund
+}
+
+everything_is_there() {
+    local program
+    for program in java mariadbd my_print_defaults node; do
+        command -v "$program" >/dev/null || return 1
+    done
+    [ "$(cat "$STAMP" 2>/dev/null)" = "$fingerprint" ] && [ -d "$EMULATORS/node_modules" ] &&
+        .venv/bin/python -c '' 2>/dev/null
+}
+
+mkdir -p .cache
+fingerprint=$(sha256sum "${LISTS[@]}" | sha256sum)
+! everything_is_there || exit 0
+install_programs
+step "Python packages into .venv (Spark alone is 450 MB: minutes, the first time)" install_python_packages
+step "Kinesis emulator" install_emulators
+echo "$fingerprint" >"$STAMP"
+say "done"
