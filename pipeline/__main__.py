@@ -1,0 +1,51 @@
+"""The operators' command line: `python -m pipeline --help`."""
+
+from __future__ import annotations
+
+from pipeline.operations import comparing, looking, mending  # noqa: F401 - they make the commands
+from pipeline.operations.bank import Bank
+from pipeline.operations.commands import app
+from pipeline.settings import Settings
+
+NOTED = "UPDATE operations_log SET counts = counts WHERE 1 = 0"
+SCRUBBED = "UPDATE card_transactions SET pin = NULL, cvc1 = NULL, cvc2 = NULL WHERE 1 = 0"
+
+
+def compose(settings: Settings) -> Bank:
+    """The bank as the service itself has it. Imported here, since the engine knows none."""
+    import migrations
+    import stream_consumer
+    from bank import statuses, tables
+    from card_transactions.alerts import SENDER
+    from card_transactions.tables import FRAUD_ALERTS
+    from pipeline.operations.bank import Attempt
+    from pipeline.unit_of_work import REFUSED
+
+    nothing = ("[]",)
+    return Bank(
+        routes=stream_consumer.routes(settings),
+        store=tables.BankStore(),
+        check_schema=migrations.check,
+        attempts=(
+            Attempt("cards", "SELECT, and LOCK TABLES on the schema", tables.LOCK_CARDS, nothing),
+            Attempt("accounts", "SELECT, UPDATE", tables.LOCK_ACCOUNTS, nothing),
+            Attempt("accounts", "SELECT, UPDATE", tables.SAVE_ACCOUNTS, nothing),
+            Attempt("loans", "SELECT, UPDATE", tables.LOCK_LOANS, nothing),
+            Attempt("loans", "SELECT, UPDATE", tables.SAVE_LOANS, nothing),
+            Attempt("users", "SELECT", "SELECT email, first_name FROM users WHERE 1 = 0"),
+            Attempt("fraud_alerts", "SELECT, INSERT, UPDATE", "UPDATE fraud_alerts SET sent_at = sent_at WHERE 1 = 0"),
+            Attempt("operations_log", "SELECT, INSERT, UPDATE", NOTED, operators=True),
+            Attempt("card_transactions", "UPDATE (pin, cvc1, cvc2)", SCRUBBED, operators=True),
+        ),
+        outbox=FRAUD_ALERTS.name,
+        sender=SENDER,
+        scrubbed=("card_transactions", ("pin", "cvc1", "cvc2")),
+        after_reading=frozenset(
+            {statuses.NO_ACCOUNT, statuses.NO_MERCHANT, statuses.NO_LOAN, statuses.BALANCE_OVERFLOW, REFUSED}
+        ),
+        kept_whole=frozenset({"transaction", "loan_payment", "stock"}),
+    )
+
+
+if __name__ == "__main__":
+    app(obj=compose, prog_name="python -m pipeline")

@@ -1,0 +1,95 @@
+"""What people see: tables, progress and questions; what machines see: one JSON document on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import typer
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from pipeline.errors import PipelineError
+
+SAY_EVERY = 5.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+people = Console(highlight=False, markup=False, emoji=False)
+aside = Console(stderr=True, highlight=False, markup=False, emoji=False)
+"""Progress and questions: stdout is the answer's alone."""
+
+Advance = Callable[[int], object]
+
+
+class WrongUsage(PipelineError):
+    """The command was asked for something that it does not do. The exit code is 2."""
+
+
+class Declined(PipelineError):
+    """The operator said no, or nobody was there to ask: nothing was changed."""
+
+
+def answer(as_json: bool, data: Any, *shown: RenderableType) -> None:
+    """Print `data` for machines, or what is `shown` for people."""
+    if as_json:
+        typer.echo(json.dumps(data, default=plain, ensure_ascii=False, indent=2))
+    else:
+        people.print(*shown, sep="\n")
+
+
+def plain(value: object) -> str:
+    """Other types of ours in JSON: times in ISO 8601, money as text."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def ask(question: str, yes: bool) -> None:
+    """Go on only if the operator agrees, or said `--yes`. Raises `Declined`."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Declined(f"{question} Nobody is here to ask: say --yes. Nothing was changed")
+    if not typer.confirm(question, err=True):
+        raise Declined("Nothing was changed")
+
+
+@contextmanager
+def progress(title: str, total: int | None = None) -> Iterator[Advance]:
+    """A function that takes how many more are done; shown on a terminal as a bar, else as a line now and then."""
+    if not aside.is_terminal:
+        yield _lines(title, total)
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=aside, transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda more: bar.advance(task, more)
+
+
+def _lines(title: str, total: int | None) -> Advance:
+    done, said = 0, time.monotonic()
+
+    def advance(more: int) -> None:
+        nonlocal done, said
+        done += more
+        if time.monotonic() - said >= SAY_EVERY:
+            said = time.monotonic()
+            typer.echo(f"{title}: {done:,}" + ("" if total is None else f" of {total:,}"), err=True)
+
+    return advance
+
+
+def age(moment: datetime) -> str:
+    """How long ago, in its two largest units."""
+    return span(datetime.now(UTC) - moment)
+
+
+def span(length: timedelta) -> str:
+    """A length of time in its two largest units: `3 d 4 h`, `12 s`."""
+    seconds = max(0, int(length.total_seconds()))
+    parts = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s")]
+    first = next((index for index, (number, _) in enumerate(parts) if number), 3)
+    return " ".join(f"{number} {unit}" for number, unit in parts[first : first + 2] if number or unit == "s")

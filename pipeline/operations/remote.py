@@ -1,0 +1,47 @@
+"""What only operators ask of AWS: whether a table is there, one letter by its key, whether an address may send mail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline.aws import Aws, error_code, is_aws_transient, lasting
+from pipeline.letter_items import StoredLetter, from_item
+from pipeline.retries import retried
+
+PATIENCE = 10.0
+"""Seconds for which a call that may heal is tried again."""
+
+
+def describe_table(aws: Aws, name: str) -> Mapping[str, Any] | None:
+    """What DynamoDB says of a table; None where there is none. Raises `Transient`, `Halted`, `Fatal`."""
+    found = _called(partial(aws.client("dynamodb").describe_table, TableName=name), f"DynamoDB table {name}")
+    return None if found is None else found["Table"]
+
+
+def letter(aws: Aws, table: str, key: int) -> StoredLetter | None:
+    """The letter with this key; None where there is none."""
+    request = {"TableName": table, "Key": {"key": {"N": str(key)}}, "ConsistentRead": True}
+    found = _called(partial(aws.client("dynamodb").get_item, **request), f"DynamoDB table {table}")
+    return from_item(found["Item"]) if found is not None and "event_id" in found.get("Item", {}) else None
+
+
+def mail_status(aws: Aws, address: str) -> str:
+    """What SES says of an address, or of its domain: Success, Pending, Failed, …; empty where it knows neither."""
+    names = [address, address.partition("@")[2]]
+    call = partial(aws.client("ses").get_identity_verification_attributes, Identities=names)
+    found = (_called(call, "SES") or {}).get("VerificationAttributes", {})
+    states = [found[name]["VerificationStatus"] for name in names if name in found]
+    return "Success" if "Success" in states else next(iter(states), "")
+
+
+def _called(call: Callable[[], dict[str, Any]], what: str) -> dict[str, Any] | None:
+    try:
+        return retried(call, is_aws_transient, PATIENCE, what=what)
+    except (ClientError, BotoCoreError) as error:
+        if error_code(error) == "ResourceNotFoundException":
+            return None
+        raise lasting(error, what) from None

@@ -1,0 +1,106 @@
+"""What every command works with: the service's own parts, made from its settings, and short ways to ask them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing
+from functools import cached_property
+from typing import Any, TypeVar
+
+from pipeline.aws import Aws
+from pipeline.database import Database, Transaction, connections
+from pipeline.dead_letters import ROW_BATCH, DeadLetters
+from pipeline.errors import Transient
+from pipeline.kinesis import KinesisReader
+from pipeline.lease import Lease
+from pipeline.leases import LeaseTable
+from pipeline.letter_items import StoredLetter
+from pipeline.operations.bank import Bank
+from pipeline.operations.remote import describe_table
+from pipeline.partition import Partition
+from pipeline.retries import retried
+from pipeline.routing import Router
+from pipeline.settings import Settings
+
+T = TypeVar("T")
+
+PATIENCE = 30.0
+"""Seconds for which the database is asked again."""
+
+
+class Workbench:
+    """Nothing is connected before it is asked for."""
+
+    def __init__(self, settings: Settings, bank: Bank) -> None:
+        self.settings = settings
+        self.bank = bank
+        self.aws: Aws = settings.aws()
+        self.database = Database.at(settings.mysql)
+        self.reader = KinesisReader(self.aws, settings.stream_name)
+        self.lease_table = LeaseTable(self.aws, settings.consumer_name)
+        self.dead_letters = DeadLetters(self.aws, settings.failover_table, settings.stream_name)
+        self.router = Router(settings.stream_name, bank.routes)
+
+    @cached_property
+    def partition(self) -> Partition:
+        """The service's way of applying records, as one partition in this process."""
+        settings = self.settings
+        return Partition(
+            self.router,
+            self.bank.store,
+            self.database,
+            self.dead_letters,
+            partitions=1,
+            lanes=settings.max_threads,
+            chunk_size=settings.chunk_size,
+        )
+
+    def check_schema(self) -> None:
+        """Raises `Fatal`, naming the command that mends it, where the schema is too old; `Transient`, `Halted`."""
+        with closing(self.database.connect()) as connection:
+            self.bank.check_schema(connection)
+
+    def work(self, action: Callable[[Transaction], T]) -> T:
+        """What `action` gives in a transaction of its own, tried again while errors heal. It commits itself or not."""
+
+        def once() -> T:
+            # A connection is closed by the server after 30 s: none is kept from one piece of work to the next.
+            lanes = connections(self.database, self.settings.max_threads)
+            with closing(lanes.lane()) as lane, lane.transaction() as transaction:
+                return action(transaction)
+
+        return retried(once, lambda error: isinstance(error, Transient), PATIENCE, what="the database")
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a SELECT."""
+        return self.work(lambda transaction: transaction.query(sql, parameters))
+
+    def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run one statement and commit it; the number of rows that it changed."""
+
+        def once(transaction: Transaction) -> int:
+            changed = transaction.execute(sql, parameters)
+            transaction.commit()
+            return changed
+
+        return self.work(once)
+
+    def rows_exist(self, identities: Collection[bytes]) -> set[bytes]:
+        """Those of these events that have their row, in whichever table."""
+        ordered = sorted(identities)
+        parts = [ordered[start : start + ROW_BATCH] for start in range(0, len(ordered), ROW_BATCH)]
+        return {event for part in parts for table in self.bank.tables for event in self._rows(table, part)}
+
+    def _rows(self, table: str, identities: Sequence[bytes]) -> list[bytes]:
+        marks = ", ".join(["%s"] * len(identities))
+        sql = f"SELECT event_id FROM `{table}` FORCE INDEX (`{table}_event_id`) WHERE event_id IN ({marks})"
+        return [bytes(event) for (event,) in self.query(sql, identities)]
+
+    def letters(self) -> Iterator[StoredLetter]:
+        """Every dead letter, in no order; none where their table was not made yet."""
+        if describe_table(self.aws, self.dead_letters.table) is not None:
+            yield from self.dead_letters.scan()
+
+    def leases(self) -> list[Lease]:
+        """Every lease, by shard; none where their table was not made yet."""
+        return [] if describe_table(self.aws, self.lease_table.name) is None else self.lease_table.scan()

@@ -1,0 +1,146 @@
+"""The engine's parts, put together from the settings; of the bank it takes what it is given."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+from pipeline.database import Database
+from pipeline.dead_letters import DeadLetters
+from pipeline.domain import Domain, StateStore
+from pipeline.driver import Driver, Helper
+from pipeline.errors import Transient
+from pipeline.health import Health
+from pipeline.keeper import LeaseKeeper
+from pipeline.kinesis import KinesisReader
+from pipeline.kinesis_source import KinesisSource
+from pipeline.leases import LeaseTable
+from pipeline.partition import Partition
+from pipeline.records import Range, Report
+from pipeline.routing import Router
+from pipeline.settings import Settings
+from pipeline.shards import describe
+from pipeline.starting import wait_for
+from pipeline.status_server import served
+from pipeline.stopping import StopSignal
+from pipeline.stream import SparkBatch, build_context, run
+from pipeline.survey import DatabaseLook, LetterLook, Survey
+
+NAME = "bank-stream"
+PROBE = 5.0
+"""Seconds that one try of a dead-letter table may take while starting."""
+
+
+class Service:
+    """Everything between the stream and its effects; nothing is connected before `run`.
+
+    `check_schema`: raises `Fatal` where the schema behind a connection does not fit. `outbox`: how many mails are not
+    sent, by state, as a connection tells.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        routes: Mapping[str, Domain],
+        store: StateStore,
+        check_schema: Callable[[Any], None],
+        outbox: Callable[[Any], Mapping[str, int]] = lambda _: {},
+    ) -> None:
+        self._settings, self._check, self._outbox = settings, check_schema, outbox
+        aws, stream = settings.aws(), settings.stream_name
+        self._reader = KinesisReader(aws, stream)
+        self._leases = LeaseTable(aws, settings.consumer_name)
+        self._letters = DeadLetters(aws, settings.failover_table, stream)
+        self._router = Router(stream, routes)
+        self._store = store
+        self._health = Health(settings.batch_length)
+        self.database = Database.at(settings.mysql)
+
+    def run(self, helpers: Sequence[Helper], *, until_caught_up: bool = False) -> None:
+        """Consume until SIGTERM, SIGINT or, if wanted, until caught up. Raises `PipelineError`.
+
+        `helpers`: run while this process holds the leases.
+        """
+        stop, settings = StopSignal(), self._settings
+        stop.listen()
+        with served(self._health, settings.metrics_address, settings.metrics_port):
+            if self._answers(stop):
+                self._consume(stop, helpers, until_caught_up)
+
+    def _consume(self, stop: StopSignal, helpers: Sequence[Helper], until_caught_up: bool) -> None:
+        settings = self._settings
+        context = build_context(NAME, self._packages())
+        source, partition = self._source(), self._partition()
+        batch = SparkBatch(context, source.reader, self._router.split, partition.apply, settings.partitions)
+        batch.warm_up()
+        driver = Driver(
+            source,
+            self._batches(batch),
+            partitions=settings.partitions,
+            batch_length=settings.batch_length,
+            helpers=[*helpers, self._survey()],
+            until_caught_up=until_caught_up,
+            health=self._health,
+        )
+        run(context, driver, settings.batch_length, stop)
+
+    def _packages(self) -> set[str]:
+        """What tasks import: the engine, and the packages that its routes and its store come from."""
+        parts: list[object] = [self, self._store, *self._router.routes.values()]
+        return {type(part).__module__.partition(".")[0] for part in parts}
+
+    def _batches(self, run: SparkBatch) -> Callable[[Sequence[Range]], list[Report]]:
+        """What runs a batch: a dry run looks at what became of it."""
+        return run
+
+    def _source(self) -> KinesisSource:
+        keeper = LeaseKeeper(self._leases, str(uuid.uuid4()), on_look=self._health.turned)
+        self._health.metrics.shards = keeper.moments
+        return KinesisSource(
+            self._reader, keeper, self._settings.initial_position, self._settings.max_records_per_shard
+        )
+
+    def _partition(self) -> Partition:
+        settings = self._settings
+        return Partition(
+            self._router,
+            self._store,
+            self.database,
+            self._letters,
+            settings.partitions,
+            settings.max_threads,
+            settings.chunk_size,
+        )
+
+    def _survey(self) -> Survey:
+        metrics = self._health.metrics
+        metrics.connections.labels("allowed").set(self._settings.partitions * self._settings.max_threads)
+        tables = tuple(domain.table.name for domain in self._router.routes.values())
+        return Survey(
+            LetterLook(metrics, self._letters), DatabaseLook(metrics, self.database.connect, tables, self._outbox)
+        )
+
+    def _answers(self, stop: StopSignal) -> bool:
+        """Wait until all that the service talks to answers; make missing tables of DynamoDB. False if stopped.
+
+        Raises `Fatal`, saying what is away or has to be mended, and `Halted`.
+        """
+        letters = replace(self._letters, seconds=PROBE)
+        return (
+            wait_for("the database", self._check_schema, stop)
+            and wait_for("the stream", self._check_stream, stop)
+            and wait_for("the lease table", self._leases.ensure, stop)
+            and wait_for("the dead-letter table", letters.ensure, stop)
+        )
+
+    def _check_schema(self) -> None:
+        with closing(self.database.connect()) as connection:
+            self._check(connection)
+
+    def _check_stream(self) -> None:
+        found = describe(self._reader.aws, self._reader.stream)
+        if found.status not in ("ACTIVE", "UPDATING"):
+            raise Transient(f"stream {self._reader.stream} is {found.status}")
