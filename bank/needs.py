@@ -1,0 +1,42 @@
+"""What a decision has to see of the bank."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+RECENT = timedelta(days=3)
+HISTORY = timedelta(days=33)
+"""The two windows of the fraud score's velocity, back from "now": (now - 3 d, now] and (now - 33 d, now - 3 d]."""
+
+
+class Window(NamedTuple):
+    """The spending of one card as seen from `now` (naive UTC)."""
+
+    card: int
+    now: datetime
+
+
+class Poorer(NamedTuple):
+    """A window that is needed where the available funds of its card's account are below `funds`."""
+
+    window: Window
+    funds: Decimal
+
+
+class Needs(NamedTuple):
+    """Keys of the rows to lock and read, and the spending windows to sum up: `windows`, and what holds of `poorer`."""
+
+    cards: tuple[int, ...] = ()
+    accounts: tuple[int, ...] = ()
+    loans: tuple[int, ...] = ()
+    windows: tuple[Window, ...] = ()
+    poorer: tuple[Poorer, ...] = ()
+
+
+class Spent(NamedTuple):
+    """Accepted spending within a window's two parts; None: not a single payment."""
+
+    recent: Decimal | None
+    history: Decimal | None

@@ -1,0 +1,130 @@
+"""The SQL behind the ledger: lock and read cards, accounts, loans in one global order; write what changed.
+
+Rows are named by a JSON_TABLE of their keys, joined in that order: exactly those rows are locked, in key order, on
+MySQL and MariaDB alike (a long IN list locks more). Money leaves as text, so that the assignment checks it (a DECIMAL
+column of a JSON_TABLE clips on MariaDB).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from bank.holdings import Account, Card, Loan
+from bank.ledger import Ledger
+from bank.needs import HISTORY, RECENT, Needs, Poorer, Spent, Window
+from bank.statuses import ACCEPTED
+from pipeline.database import Transaction
+
+_KEYS: Final = "(SELECT id FROM JSON_TABLE(%s, '$[*]' COLUMNS (id {type} PATH '$')) AS k) AS wanted STRAIGHT_JOIN"
+"""In a subquery, since MySQL 9 takes FOR UPDATE on a table function for a second lock and refuses it (error 3569)."""
+
+
+LOCK_CARDS: Final = (
+    "SELECT STRAIGHT_JOIN c.card_num, c.accounts_id, c.pin, c.cvc1, c.cvc2, c.exp_date FROM "
+    + _KEYS.format(type="DECIMAL(16) UNSIGNED")
+    + " cards AS c FORCE INDEX (PRIMARY) ON c.card_num = wanted.id FOR UPDATE"
+)
+LOCK_ACCOUNTS: Final = (
+    "SELECT STRAIGHT_JOIN a.id, a.account_type, a.balance, a.credit_limit, a.active FROM "
+    + _KEYS.format(type="INT UNSIGNED")
+    + " accounts AS a FORCE INDEX (PRIMARY) ON a.id = wanted.id FOR UPDATE"
+)
+LOCK_LOANS: Final = (
+    "SELECT STRAIGHT_JOIN l.id, l.balance, l.active FROM "
+    + _KEYS.format(type="INT UNSIGNED")
+    + " loans AS l FORCE INDEX (PRIMARY) ON l.id = wanted.id FOR UPDATE"
+)
+SUM_SPENDING: Final = (
+    "SELECT {index}, SUM(CASE WHEN time_stamp > %s THEN transfer_value END), "
+    "SUM(CASE WHEN time_stamp <= %s THEN transfer_value END) "
+    "FROM card_transactions FORCE INDEX (card_transactions_history) "
+    "WHERE card_num = %s AND status = {accepted} AND time_stamp > %s AND time_stamp <= %s"
+)
+SAVE_ACCOUNTS: Final = (
+    "UPDATE JSON_TABLE(%s, '$[*]' COLUMNS (id INT UNSIGNED PATH '$[0]', balance VARCHAR(16) PATH '$[1]', "
+    "active INT PATH '$[2]')) AS changed STRAIGHT_JOIN accounts AS a FORCE INDEX (PRIMARY) ON a.id = changed.id "
+    "SET a.balance = changed.balance, a.active = IF(changed.active, a.active, 0)"
+)
+SAVE_LOANS: Final = (
+    "UPDATE JSON_TABLE(%s, '$[*]' COLUMNS (id INT UNSIGNED PATH '$[0]', balance VARCHAR(16) PATH '$[1]')) AS changed "
+    "STRAIGHT_JOIN loans AS l FORCE INDEX (PRIMARY) ON l.id = changed.id SET l.balance = changed.balance"
+)
+WINDOWS_A_STATEMENT: Final = 100
+
+_json = msgspec.json.Encoder()
+
+
+class BankStore:
+    """Fulfils the engine's `StateStore`: cards, then accounts, then loans, each in key order."""
+
+    def load(self, transaction: Transaction, needs: Iterable[Needs]) -> Ledger:
+        """Lock and read every row that a decision of the chunk may look at."""
+        numbers: set[int] = set()
+        ids: set[int] = set()
+        loan_ids: set[int] = set()
+        windows: set[Window] = set()
+        poorer: list[Poorer] = []
+        for need in needs:
+            numbers.update(need.cards)
+            ids.update(need.accounts)
+            loan_ids.update(need.loans)
+            windows.update(need.windows)
+            poorer += need.poorer
+        cards = {int(row[0]): _card(row) for row in _locked(transaction, LOCK_CARDS, numbers)}
+        spent = _all_spent(transaction, windows)  # before the accounts: they are what others wait for
+        ids.update(card.account_id for card in cards.values())
+        accounts = {row[0]: _account(row) for row in _locked(transaction, LOCK_ACCOUNTS, ids)}
+        loans = {row[0]: Loan(row[0], row[1], row[2] != 0) for row in _locked(transaction, LOCK_LOANS, loan_ids)}
+        ledger = Ledger(cards, accounts, loans)
+        spent |= _all_spent(transaction, {window for window, funds in poorer if ledger.funds_of(window.card) < funds})
+        ledger.remember_windows(spent)
+        return ledger
+
+    def extend(self, transaction: Transaction, state: Ledger, needs: Iterable[Needs]) -> None:
+        """Read what `MoreNeeded` asked for: spending windows."""
+        state.remember_windows(_all_spent(transaction, {window for need in needs for window in need.windows}))
+
+    def save(self, transaction: Transaction, state: Ledger) -> None:
+        """Write balances and deactivations, in key order. An account is never made active here."""
+        accounts = [(a.id, str(a.balance), int(a.active)) for a in state.changed_accounts()]
+        if accounts:
+            transaction.execute(SAVE_ACCOUNTS, (_json.encode(accounts).decode(),))
+        loans = [(loan.id, str(loan.balance)) for loan in state.changed_loans()]
+        if loans:
+            transaction.execute(SAVE_LOANS, (_json.encode(loans).decode(),))
+
+
+def _locked(transaction: Transaction, sql: str, keys: set[int]) -> Sequence[tuple[Any, ...]]:
+    return transaction.query(sql, (_json.encode(sorted(keys)).decode(),)) if keys else ()
+
+
+def _card(row: tuple[Any, ...]) -> Card:
+    number, account_id, pin, cvc1, cvc2, expires = row
+    return Card(int(number), account_id, pin, cvc1, cvc2, expires)
+
+
+def _account(row: tuple[Any, ...]) -> Account:
+    account_id, kind, balance, limit, active = row
+    return Account(account_id, kind, balance, limit or 0, active != 0)
+
+
+def _all_spent(transaction: Transaction, windows: set[Window]) -> dict[Window, Spent]:
+    """Sums of spending. Their cards are locked, so nobody adds to them meanwhile."""
+    ordered = sorted(windows)
+    spent: dict[Window, Spent] = {}
+    for start in range(0, len(ordered), WINDOWS_A_STATEMENT):
+        spent |= _spent(transaction, ordered[start : start + WINDOWS_A_STATEMENT])
+    return spent
+
+
+def _spent(transaction: Transaction, windows: Sequence[Window]) -> dict[Window, Spent]:
+    """One range of the history index per window, so the cost does not grow with a card's history."""
+    selects = [SUM_SPENDING.format(index=index, accepted=ACCEPTED) for index in range(len(windows))]
+    parameters: list[object] = []
+    for card, now in windows:
+        parameters += [now - RECENT, now - RECENT, card, now - HISTORY, now]
+    rows = transaction.query(" UNION ALL ".join(selects), parameters)
+    return {windows[index]: Spent(recent, history) for index, recent, history in rows}

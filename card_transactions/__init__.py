@@ -1,0 +1,1 @@
+"""Card payments and their fraud score: message type `card_transaction`, table `card_transactions`."""

@@ -1,0 +1,60 @@
+"""The domain of message type `card_transaction`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from bank.holdings import Account
+from bank.ledger import Ledger
+from bank.needs import Needs, Poorer, Window
+from bank.statuses import POTENTIAL_FRAUD
+from card_transactions import fraud, messages, rules
+from card_transactions.fraud import FraudWeights
+from card_transactions.messages import CardPayment
+from card_transactions.tables import CARD_TRANSACTIONS, FRAUD_ALERTS, alert, row
+from pipeline.domain import Decision, EventTable, Row
+from pipeline.records import Event
+
+
+class CardTransactions:
+    """Card payments: card, payer and merchant are locked; a potential fraud ends the payer and owes a mail."""
+
+    type = "card_transaction"
+    table = CARD_TRANSACTIONS
+
+    def __init__(self, weights: FraudWeights) -> None:
+        self._weights = weights
+
+    def parse(self, fields: Mapping[str, object]) -> CardPayment:
+        return messages.parse(fields)
+
+    def ordering_key(self, fields: Mapping[str, object]) -> bytes | None:
+        return messages.ordering_key(fields)
+
+    def payload(self, fields: Mapping[str, object]) -> dict[str, object]:
+        return messages.payload(fields)
+
+    def needs(self, event: Event[CardPayment]) -> Needs:
+        payment, weights = event.message, self._weights
+        keys = (payment.card_num,), (payment.merchant_account_id,)
+        window = Window(payment.card_num, _now(event))
+        suspicion = fraud.suspicion(payment, weights)
+        if suspicion == weights.threshold_velocity or fraud.needs_velocity(suspicion, event.identity, weights):
+            return Needs(*keys, windows=(window,))
+        enough = weights.amount * payment.transfer_value / (weights.threshold_velocity - suspicion)
+        return Needs(*keys, poorer=(Poorer(window, enough),))
+
+    def row(self, message: CardPayment, status: int) -> Row:
+        return row(message, status)
+
+    def decide(self, event: Event[CardPayment], state: Ledger) -> Decision:
+        verdict = rules.decide(event.message, _now(event), event.identity, self._weights, state)
+        extra: tuple[tuple[EventTable, Row], ...] = ()
+        if verdict.status == POTENTIAL_FRAUD:
+            extra = tuple((FRAUD_ALERTS, alert(event.message, a.id)) for a in verdict.effects if isinstance(a, Account))
+        return Decision(verdict.status, row(event.message, verdict.status), verdict.effects, extra)
+
+
+def _now(event: Event[CardPayment]) -> datetime:
+    return event.record.arrived.replace(tzinfo=None)

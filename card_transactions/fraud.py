@@ -1,0 +1,71 @@
+"""The fraud score of a card payment (DOMAIN.md, "Fraud score"), in Decimal throughout."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from bank.ledger import Ledger
+from bank.needs import Spent, Window
+from card_transactions.messages import CardPayment
+
+ENOUGH_RECENT: Final = Decimal(10)
+ENOUGH_HISTORY: Final = Decimal(100)
+UNKNOWN_HISTORY: Final = Decimal("0.5")
+DAYS: Final = 10
+"""The history covers ten times the days of the recent window."""
+
+
+@dataclass(frozen=True, slots=True)
+class FraudWeights:
+    """The settings of the score, named as in DOMAIN.md."""
+
+    threshold_fraud: Decimal = Decimal(1)
+    threshold_velocity: Decimal = Decimal("0.3")
+    cvc: Decimal = Decimal("0.2")
+    amount: Decimal = Decimal(1)
+    location: Decimal = Decimal("0.6")
+    velocity: Decimal = Decimal(1)
+    sample_chance: Decimal = Decimal("0.1")
+
+
+def sampled(identity: bytes, chance: Decimal) -> bool:
+    """Whether this event is one of the share that always gets a velocity; a replay chooses alike."""
+    drawn = int.from_bytes(hashlib.blake2b(identity, digest_size=8, person=b"fraud").digest(), "big")
+    return drawn < chance * 2**64
+
+
+def velocity(spent: Spent, weight: Decimal) -> Decimal:
+    """How much faster the card is spent than before; negative where slower."""
+    if spent.recent is None or spent.recent < ENOUGH_RECENT:
+        return Decimal(0)
+    if spent.history is None or spent.history < ENOUGH_HISTORY:
+        return UNKNOWN_HISTORY * weight
+    return (DAYS * spent.recent / spent.history - 1) * weight
+
+
+def suspicion(payment: CardPayment, weights: FraudWeights) -> Decimal:
+    """The part of the score that the message alone tells."""
+    total = Decimal(0)
+    if payment.cvc1 is None and payment.cvc2 is None:
+        total += weights.cvc
+    if payment.location is None or payment.location.upper() != "US":
+        total += weights.location
+    return total
+
+
+def needs_velocity(total: Decimal, identity: bytes, weights: FraudWeights) -> bool:
+    """Whether the card's spending is looked at, with that score so far."""
+    return total > weights.threshold_velocity or sampled(identity, weights.sample_chance)
+
+
+def score(
+    payment: CardPayment, funds: Decimal, window: Window, identity: bytes, weights: FraudWeights, ledger: Ledger
+) -> Decimal:
+    """`funds`: available funds, at least the amount and above zero. Raises `MoreNeeded`."""
+    total = suspicion(payment, weights) + weights.amount * payment.transfer_value / funds
+    if needs_velocity(total, identity, weights):
+        total += velocity(ledger.spent(window), weights.velocity)
+    return total

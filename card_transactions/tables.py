@@ -1,0 +1,32 @@
+"""The tables that card payments end in: their rows, and the outbox of mails about potential fraud."""
+
+from __future__ import annotations
+
+from card_transactions.messages import CardPayment
+from pipeline.domain import EventTable, Row
+
+CARD_TRANSACTIONS = EventTable(
+    "card_transactions",
+    ("card_num", "merchant_account_id", "memo", "transfer_value", "location", "time_stamp", "status"),
+)
+"""`pin`, `cvc1` and `cvc2` are checked and then forgotten: their columns hold NULL (PCI DSS 3.3.1)."""
+
+FRAUD_ALERTS = EventTable("fraud_alerts", ("accounts_id", "transfer_value", "memo", "time_stamp"))
+
+
+def row(payment: CardPayment, status: int) -> Row:
+    """In the order of `CARD_TRANSACTIONS.columns`."""
+    return (
+        payment.card_num,
+        payment.merchant_account_id,
+        payment.memo,
+        payment.transfer_value,
+        payment.location,
+        payment.time_stamp,
+        status,
+    )
+
+
+def alert(payment: CardPayment, account_id: int) -> Row:
+    """In the order of `FRAUD_ALERTS.columns`."""
+    return account_id, payment.transfer_value, payment.memo, payment.time_stamp

@@ -1,0 +1,1 @@
+"""Payments of loans: message type `loan_payment`, table `loan_payments`."""

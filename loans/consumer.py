@@ -1,0 +1,39 @@
+"""The domain of message type `loan_payment`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bank.ledger import Ledger
+from bank.needs import Needs
+from loans import messages, rules
+from loans.messages import LoanPayment
+from loans.tables import LOAN_PAYMENTS, row
+from pipeline.domain import Decision, Row
+from pipeline.records import Event
+
+
+class Loans:
+    """Loan payments: account and loan are locked, the account pays, the loan is owed less."""
+
+    type = "loan_payment"
+    table = LOAN_PAYMENTS
+
+    def parse(self, fields: Mapping[str, object]) -> LoanPayment:
+        return messages.parse(fields)
+
+    def ordering_key(self, fields: Mapping[str, object]) -> bytes | None:
+        return messages.ordering_key(fields)
+
+    def payload(self, fields: Mapping[str, object]) -> dict[str, object]:
+        return messages.payload(fields)
+
+    def needs(self, event: Event[LoanPayment]) -> Needs:
+        return Needs(accounts=(event.message.account_id,), loans=(event.message.loan_id,))
+
+    def row(self, message: LoanPayment, status: int) -> Row:
+        return row(message, status)
+
+    def decide(self, event: Event[LoanPayment], state: Ledger) -> Decision:
+        verdict = rules.decide(event.message, state)
+        return Decision(verdict.status, row(event.message, verdict.status), verdict.effects)

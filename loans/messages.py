@@ -1,0 +1,56 @@
+"""Message type `loan_payment`: an account pays off some of a loan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from bank.money import AMOUNT
+from pipeline import redaction
+from pipeline.errors import Rejected
+from pipeline.fields import INT_UNSIGNED, Fields, decimal, integer, timestamp
+
+_KEPT: Final[Mapping[str, redaction.Redaction]] = {
+    "id": redaction.label,
+    "loan_id": redaction.number,
+    "account_id": redaction.number,
+    "amount": redaction.number,
+    "time_stamp": redaction.text,
+    "status": redaction.number,
+}
+
+
+class LoanPayment(msgspec.Struct, frozen=True, gc=False):
+    """`amount`: to the cent, any sign. `time_stamp`: naive, UTC, whole seconds."""
+
+    loan_id: int
+    account_id: int
+    amount: Decimal
+    time_stamp: datetime
+
+
+def parse(fields: Fields) -> LoanPayment:
+    """Raises `Rejected` for the first field, in the order of the class, that cannot be read."""
+    return LoanPayment(
+        integer(fields, "loan_id", INT_UNSIGNED),
+        integer(fields, "account_id", INT_UNSIGNED),
+        decimal(fields, "amount", AMOUNT),
+        timestamp(fields, "time_stamp"),
+    )
+
+
+def ordering_key(fields: Fields) -> bytes | None:
+    """The account that pays; None where it cannot be read."""
+    try:
+        return b"account:%d" % integer(fields, "account_id", INT_UNSIGNED)
+    except Rejected:
+        return None
+
+
+def payload(fields: Fields) -> dict[str, object]:
+    """What a dead letter may keep."""
+    return redaction.payload(fields, _KEPT)

@@ -1,0 +1,13 @@
+"""The table that loan payments end in."""
+
+from __future__ import annotations
+
+from loans.messages import LoanPayment
+from pipeline.domain import EventTable, Row
+
+LOAN_PAYMENTS = EventTable("loan_payments", ("loan_id", "account_id", "amount", "time_stamp", "status"))
+
+
+def row(payment: LoanPayment, status: int) -> Row:
+    """In the order of `LOAN_PAYMENTS.columns`."""
+    return payment.loan_id, payment.account_id, payment.amount, payment.time_stamp, status

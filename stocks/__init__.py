@@ -1,0 +1,1 @@
+"""Stock quotes: message type `stock`, table `stocks`."""

@@ -1,0 +1,41 @@
+"""The domain of message type `stock`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bank.ledger import Ledger
+from bank.needs import Needs
+from pipeline.domain import Decision, Row
+from pipeline.records import Event
+from stocks import messages, rules
+from stocks.messages import Quote
+from stocks.tables import STOCKS, row
+
+NOTHING = Needs()
+
+
+class Stocks:
+    """Quotes: nothing of the bank is looked at; one row each."""
+
+    type = "stock"
+    table = STOCKS
+
+    def parse(self, fields: Mapping[str, object]) -> Quote:
+        return messages.parse(fields)
+
+    def ordering_key(self, fields: Mapping[str, object]) -> bytes | None:
+        return messages.ordering_key(fields)
+
+    def payload(self, fields: Mapping[str, object]) -> dict[str, object]:
+        return messages.payload(fields)
+
+    def needs(self, event: Event[Quote]) -> Needs:
+        return NOTHING
+
+    def row(self, message: Quote, status: int) -> Row:
+        return row(message, status)
+
+    def decide(self, event: Event[Quote], state: Ledger) -> Decision:
+        status = rules.decide(event.message)
+        return Decision(status, row(event.message, status))

@@ -1,0 +1,79 @@
+"""The service: consumes the bank's stream into its database.
+
+Run it with `python stream_consumer.py`, the way in a container, or with spark-submit. SIGTERM and Ctrl-C finish the
+batch in flight. Exit codes: 0 stopped, or caught up; 1 could not go on; 2 wrong settings.
+
+Spark and the AWS and database libraries take seconds to load: that waits until the settings are known to be right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import structlog
+
+from pipeline import logs
+from pipeline.errors import PipelineError
+from pipeline.settings import Settings
+from pipeline.settings_errors import SettingsError
+
+if TYPE_CHECKING:
+    from pipeline.domain import Domain
+
+
+def routes(settings: Settings) -> dict[str, Domain]:
+    """Which domain understands which message type."""
+    from card_transactions.consumer import CardTransactions
+    from card_transactions.fraud import FraudWeights
+    from loans.consumer import Loans
+    from stocks.consumer import Stocks
+    from transactions.consumer import Transactions
+
+    thresholds = (settings.threshold_fraud, settings.threshold_velocity)
+    weights = (settings.weighting_cvc, settings.weighting_amount, settings.weighting_location)
+    velocity = (settings.weighting_velocity, settings.fraud_sample_chance)
+    return {
+        "transaction": Transactions(),
+        "card_transaction": CardTransactions(FraudWeights(*thresholds, *weights, *velocity)),
+        "loan_payment": Loans(),
+        "stock": Stocks(),
+    }
+
+
+def consume(settings: Settings, *, until_caught_up: bool, dry_run: bool = False) -> None:
+    """Put the service together and run it. Raises `PipelineError`."""
+    import migrations
+    from bank.tables import BankStore
+    from card_transactions.alerts import AlertSender, unsent
+    from pipeline.dry_run import DryRun
+    from pipeline.service import Service
+
+    service = (DryRun if dry_run else Service)(settings, routes(settings), BankStore(), migrations.check, unsent)
+    alerts = AlertSender(service.database.connect, settings.aws().client("ses"))
+    service.run([alerts], until_caught_up=until_caught_up)
+
+
+def main() -> int:
+    """Consume, and say in one line why if that could not go on; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--until-caught-up", action="store_true", help="end when all that the stream holds is applied")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would become of what the stream holds")
+    arguments = parser.parse_args()
+    logs.configure()
+    try:
+        consume(Settings.read(os.environ), **vars(arguments))
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except PipelineError as error:
+        structlog.get_logger().error("ended", reason=str(error))
+        return 1
+    structlog.get_logger().info("ended")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

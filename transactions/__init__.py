@@ -1,0 +1,1 @@
+"""Transfers between two accounts: message type `transaction`, table `transactions`."""

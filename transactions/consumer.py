@@ -1,0 +1,39 @@
+"""The domain of message type `transaction`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bank.ledger import Ledger
+from bank.needs import Needs
+from pipeline.domain import Decision, Row
+from pipeline.records import Event
+from transactions import messages, rules
+from transactions.messages import Transfer
+from transactions.tables import TRANSACTIONS, row
+
+
+class Transactions:
+    """Transfers: both accounts are locked, the amount moves, one row says what happened."""
+
+    type = "transaction"
+    table = TRANSACTIONS
+
+    def parse(self, fields: Mapping[str, object]) -> Transfer:
+        return messages.parse(fields)
+
+    def ordering_key(self, fields: Mapping[str, object]) -> bytes | None:
+        return messages.ordering_key(fields)
+
+    def payload(self, fields: Mapping[str, object]) -> dict[str, object]:
+        return messages.payload(fields)
+
+    def needs(self, event: Event[Transfer]) -> Needs:
+        return Needs(accounts=(event.message.origin_account, event.message.destination_account))
+
+    def row(self, message: Transfer, status: int) -> Row:
+        return row(message, status)
+
+    def decide(self, event: Event[Transfer], state: Ledger) -> Decision:
+        verdict = rules.decide(event.message, state)
+        return Decision(verdict.status, row(event.message, verdict.status), verdict.effects)

@@ -1,0 +1,61 @@
+"""Message type `transaction`: money from one account to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from bank.money import AMOUNT
+from pipeline import redaction
+from pipeline.errors import Rejected
+from pipeline.fields import INT_UNSIGNED, Fields, decimal, integer, text, timestamp
+
+LONGEST_MEMO: Final = 55
+
+_KEPT: Final[Mapping[str, redaction.Redaction]] = {
+    "id": redaction.label,
+    "origin_accounts_id": redaction.number,
+    "destination_accounts_id": redaction.number,
+    "memo": redaction.text,
+    "transfer_value": redaction.number,
+    "time_stamp": redaction.text,
+    "status": redaction.number,
+}
+
+
+class Transfer(msgspec.Struct, frozen=True, gc=False):
+    """`transfer_value`: to the cent, any sign. `time_stamp`: naive, UTC, whole seconds."""
+
+    origin_account: int
+    destination_account: int
+    memo: str
+    transfer_value: Decimal
+    time_stamp: datetime
+
+
+def parse(fields: Fields) -> Transfer:
+    """Raises `Rejected` for the first field, in the order of the class, that cannot be read."""
+    return Transfer(
+        integer(fields, "origin_accounts_id", INT_UNSIGNED),
+        integer(fields, "destination_accounts_id", INT_UNSIGNED),
+        text(fields, "memo", LONGEST_MEMO),
+        decimal(fields, "transfer_value", AMOUNT),
+        timestamp(fields, "time_stamp"),
+    )
+
+
+def ordering_key(fields: Fields) -> bytes | None:
+    """The account that pays; None where it cannot be read."""
+    try:
+        return b"account:%d" % integer(fields, "origin_accounts_id", INT_UNSIGNED)
+    except Rejected:
+        return None
+
+
+def payload(fields: Fields) -> dict[str, object]:
+    """What a dead letter may keep."""
+    return redaction.payload(fields, _KEPT)

@@ -1,0 +1,22 @@
+"""The table that transfers end in."""
+
+from __future__ import annotations
+
+from pipeline.domain import EventTable, Row
+from transactions.messages import Transfer
+
+TRANSACTIONS = EventTable(
+    "transactions", ("origin_account", "destination_account", "memo", "transfer_value", "time_stamp", "status")
+)
+
+
+def row(transfer: Transfer, status: int) -> Row:
+    """In the order of `TRANSACTIONS.columns`."""
+    return (
+        transfer.origin_account,
+        transfer.destination_account,
+        transfer.memo,
+        transfer.transfer_value,
+        transfer.time_stamp,
+        status,
+    )
