@@ -1,0 +1,87 @@
+"""Connects, and runs Alembic there, one at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import mysql.connector
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.pool import NullPool
+
+from migrations import REVISIONS, revision
+from pipeline.errors import Fatal
+from pipeline.mysql_location import MysqlLocation, parse_mysql_location
+
+log = logging.getLogger("migrations")
+
+OTHERS_DONE_WITHIN = 3600
+"""Seconds to wait for a migration that somebody else is running."""
+
+
+def run(where: str | MysqlLocation) -> None:
+    """As `migrations.upgrade`."""
+    location = parse_mysql_location(where) if isinstance(where, str) else where
+    config = Config(str(Path(__file__).parent.parent / "alembic.ini"))
+    with connected(location) as connection:
+        current = revision(connection.connection)
+        if current is not None and current not in REVISIONS:
+            log.info(
+                "schema %s is at revision %s, newer than %s: left as it is", location.schema, current, REVISIONS[-1]
+            )
+            return
+        config.attributes["connection"] = connection
+        command.upgrade(config, REVISIONS[-1])
+        log.info("schema %s is at revision %s", location.schema, REVISIONS[-1])
+
+
+def located(environment: Mapping[str, str]) -> MysqlLocation:
+    """Where MYSQL_LOC, MYSQL_USER, MYSQL_PASS and MYSQL_SSL_CA lead. Raises ValueError, which names the variable."""
+    try:
+        given = parse_mysql_location(environment.get("MYSQL_LOC", ""))
+    except ValueError as error:
+        raise ValueError(f"MYSQL_LOC {error}") from None
+    user, password = environment.get("MYSQL_USER") or given.user, environment.get("MYSQL_PASS") or given.password
+    if not user:
+        raise ValueError("MYSQL_USER is missing")
+    ca = environment.get("MYSQL_SSL_CA") or None
+    tls = "VERIFY_CA" if ca and given.tls in ("PREFERRED", "REQUIRED") else given.tls
+    return dataclasses.replace(given, user=user, password=password, ca=ca, tls=tls)
+
+
+@contextmanager
+def connected(location: MysqlLocation) -> Iterator[Connection]:
+    """A connection that no other migration of the same schema has at the same time."""
+    engine = create_engine(
+        "mysql+mysqlconnector://",
+        poolclass=NullPool,
+        creator=lambda: mysql.connector.connect(
+            host=location.host,
+            port=location.port,
+            user=location.user,
+            password=location.password,
+            database=location.schema,
+            charset="utf8mb4",
+            collation="utf8mb4_general_ci",
+            connection_timeout=10,
+            **dict(location.tls_arguments),
+        ),
+    )
+    with engine.connect() as connection:
+        _require_encryption(connection, location)
+        # Ends with the connection, also when this process is killed.
+        turn = text("SELECT GET_LOCK(LEFT(CONCAT('migrations of ', DATABASE()), 64), :seconds)")
+        if connection.execute(turn, {"seconds": OTHERS_DONE_WITHIN}).scalar() != 1:
+            raise Fatal("another migration of this schema is still running")
+        yield connection
+
+
+def _require_encryption(connection: Connection, location: MysqlLocation) -> None:
+    _, cipher = connection.execute(text("SHOW SESSION STATUS LIKE 'Ssl_cipher'")).one()
+    if location.tls not in ("DISABLED", "PREFERRED") and not cipher:
+        raise Fatal("the connection is not encrypted, though MYSQL_LOC asks for it")
