@@ -1,0 +1,105 @@
+"""Servers are started when the first test asks for one, once per run; every test has a schema of its own.
+
+With TEST_MYSQL_URL=mysql://user:password@host:port that server (MySQL, another MariaDB) takes the place of the private
+MariaDB; its user has to be allowed to create schemas, and the schemas of this run are dropped.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis  # noqa: F401 - its late import, with garbage to collect, breaks CPython 3.11's parser (gh-106905)
+import pytest
+import structlog
+
+import migrations
+from pipeline.mysql_location import parse_mysql_location
+from tests import servers
+from tests.schema import Schema
+
+_numbers = itertools.count()
+
+
+def pytest_configure() -> None:
+    """What Spark needs to know: the Python of its workers, the address, and a Java where none is on the path."""
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["SPARK_LOCAL_IP"] = servers.HERE
+    installed = sorted(Path("/usr/lib/jvm").glob("java-[12]*-openjdk-*"))
+    if "JAVA_HOME" not in os.environ and not shutil.which("java") and installed:
+        os.environ["JAVA_HOME"] = str(installed[-1])
+
+
+@pytest.fixture(autouse=True)
+def _aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the user's own AWS gets into a test, and no test out to AWS' metadata service."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture(autouse=True)
+def _logs() -> Iterator[None]:
+    """A test that configured the logs in this process had them written to a stream that is closed by now."""
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Schema]:
+    """A database server and an empty schema on it. A test that stops its server starts one with `servers.mariadb`."""
+    if given := os.environ.get("TEST_MYSQL_URL"):
+        where = parse_mysql_location(given)
+        server = Schema(where.host, where.port, where.user, where.password, where.schema)
+        own = server.another(f"bytecrunchers_{os.getpid()}")
+        yield own
+        own.drop()
+    else:
+        with servers.mariadb(tmp_path_factory.mktemp("mariadb")) as private:
+            yield private
+
+
+@pytest.fixture(scope="session")
+def migrated(mariadb_server: Schema) -> Iterator[Schema]:
+    """A schema that the migrations made; `database` copies its tables."""
+    template = mariadb_server.another(f"migrated_{os.getpid()}")
+    migrations.upgrade(template.url)
+    yield template
+    template.drop()
+
+
+@pytest.fixture
+def empty_schema(mariadb_server: Schema) -> Iterator[Schema]:
+    """A schema without tables."""
+    schema = mariadb_server.another(f"empty_{os.getpid()}_{next(_numbers)}")
+    yield schema
+    schema.drop()
+
+
+@pytest.fixture
+def database(migrated: Schema) -> Iterator[Schema]:
+    """A schema of the service, up to date, with no rows."""
+    schema = migrated.copy(f"test_{os.getpid()}_{next(_numbers)}")
+    yield schema
+    schema.drop()
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """The URL of moto's server; its state is shared, so tests choose names of their own."""
+    with servers.moto() as endpoint:
+        yield endpoint.url
+
+
+@pytest.fixture(scope="session")
+def kinesis_local() -> Iterator[str]:
+    """The URL of kinesis-local, shared like moto's."""
+    with servers.kinesis_local() as endpoint:
+        yield endpoint.url

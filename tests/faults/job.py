@@ -1,0 +1,96 @@
+"""The real job, `python stream_consumer.py`, as processes that a test watches by their logs, stops and kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tests.processes import Process
+from tests.servers import ROOT
+
+PATIENCE = 240.0
+"""Seconds that something may take on a machine that is busy with other things."""
+LOOK = 0.02
+SHORT_FAIL_OVER = "tests.faults.short_fail_over"
+
+Line = Mapping[str, Any]
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+    """Wait for a condition. AssertionError, saying what did not happen, after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(LOOK)
+
+
+class Job(Process):
+    """One run of the job. `short_fail_over`: leases expire sooner than deployed ones, see short_fail_over.py."""
+
+    def __init__(
+        self, log: Path, environment: Mapping[str, str], *arguments: str, short_fail_over: bool = False
+    ) -> None:
+        program = ["-m", SHORT_FAIL_OVER] if short_fail_over else ["stream_consumer.py"]
+        command = [sys.executable, *program, *arguments]
+        super().__init__(log.stem, command, log, log.exists, environment, ROOT)
+
+    def lines(self, event: str) -> list[Line]:
+        """What it has logged of this event so far."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        whole = [line for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+        return [line for line in map(json.loads, whole) if line["event"] == event]
+
+    @property
+    def batches(self) -> list[Line]:
+        """The batches that have ended and moved something."""
+        return self.lines("batch")
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """Outcome → messages, of all batches that have ended."""
+        counted = Counter[str]()
+        for batch in self.batches:
+            for counts in batch["outcomes"].values():
+                counted.update(counts)
+        return counted
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    def wait_for(self, event: str, count: int = 1, seconds: float = PATIENCE) -> datetime:
+        """When it logged the `count`-th line of this event, which may be yet to come."""
+        until(lambda: len(self.lines(event)) >= count or not self.running, f"{self.name}: {event}", seconds)
+        found = self.lines(event)
+        assert len(found) >= count, f"{self.name} ended without {event!r}:\n{self.tail}"
+        return datetime.fromisoformat(found[count - 1]["ts"])
+
+    def terminate(self) -> None:
+        """SIGTERM to the job's own process, as a scheduler sends it."""
+        os.kill(self.pid, signal.SIGTERM)
+
+    def kill9_driver(self) -> None:
+        """SIGKILL to the Python process alone: Spark's JVM and its workers see that it has gone, and end."""
+        os.kill(self.pid, signal.SIGKILL)
+        self.exit_code()
+
+    def exit_code(self, seconds: float = PATIENCE) -> int:
+        """Wait until it has ended."""
+        assert self._child is not None
+        try:
+            return self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} has not ended within {seconds:g} s:\n{self.tail}") from None
+
+    @property
+    def tail(self) -> str:
+        return self.log.read_text(errors="replace")[-3000:]

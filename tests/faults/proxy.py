@@ -1,0 +1,122 @@
+"""A TCP proxy before the database that cuts connections, above all around a COMMIT."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from enum import Enum
+
+from tests.processes import free_port
+from tests.servers import HERE
+
+COMMIT = b"\x07\x00\x00\x00\x03commit"
+"""The packet of a COMMIT: length, number, COM_QUERY, the statement; in any case."""
+
+
+class Cut(Enum):
+    """What becomes of a packet from the client, and of its connection.
+
+    `BEFORE`: it does not arrive. `HALF_OPEN`: the same, but the server hears nothing of the end, and keeps its locks.
+    `ANSWER`: it arrives and is carried out; the answer is lost.
+    """
+
+    NONE = "none"
+    BEFORE = "before"
+    HALF_OPEN = "half open"
+    ANSWER = "answer"
+
+
+class Proxy:
+    """Forwards connections to `target`, a port on 127.0.0.1. `choose` decides about each packet of a client."""
+
+    def __init__(self, target: int, choose: Callable[[bytes], Cut], port: int | None = None) -> None:
+        self.port = port or free_port()
+        self.cuts: Counter[Cut] = Counter()
+        """Connections cut around a COMMIT."""
+        self.others = 0
+        """Connections cut elsewhere."""
+        self._target = target
+        self._choose = choose
+        self._listener = socket.create_server((HERE, self.port))
+        self._open: list[socket.socket] = [self._listener]
+
+    def serve(self) -> None:
+        """Take connections until `close`."""
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self._forward(client)
+
+    def close(self) -> None:
+        """Cut everything."""
+        for one in self._open:
+            _cut(one)
+
+    def _forward(self, client: socket.socket) -> None:
+        try:
+            server = socket.create_connection((HERE, self._target))
+        except OSError:
+            client.close()
+            return
+        self._open += [client, server]
+        muted = threading.Event()
+        threading.Thread(target=self._requests, args=(client, server, muted), daemon=True).start()
+        threading.Thread(target=self._answers, args=(client, server, muted), daemon=True).start()
+
+    def _requests(self, client: socket.socket, server: socket.socket, muted: threading.Event) -> None:
+        with suppress(OSError):
+            while packet := client.recv(65536):
+                cut = self._choose(packet)
+                self._count(cut, packet)
+                if cut is Cut.HALF_OPEN:
+                    muted.set()
+                    _cut(client)
+                    return
+                if cut is Cut.BEFORE:
+                    break
+                if cut is Cut.ANSWER:
+                    muted.set()
+                server.sendall(packet)
+        if not muted.is_set():
+            _cut(server)
+
+    def _answers(self, client: socket.socket, server: socket.socket, muted: threading.Event) -> None:
+        with suppress(OSError):
+            while packet := server.recv(65536):
+                if muted.is_set():
+                    break
+                client.sendall(packet)
+        _cut(client)
+        _cut(server)
+
+    def _count(self, cut: Cut, packet: bytes) -> None:
+        if cut is not Cut.NONE and is_commit(packet):
+            self.cuts[cut] += 1
+        elif cut is not Cut.NONE:
+            self.others += 1
+
+
+def is_commit(packet: bytes) -> bool:
+    """Whether a client's packet is a COMMIT."""
+    return packet.lower() == COMMIT
+
+
+def _cut(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
+
+
+@contextmanager
+def cutting(target: int, choose: Callable[[bytes], Cut], port: int | None = None) -> Iterator[Proxy]:
+    """A proxy that serves, on a port that was one before or on any."""
+    proxy = Proxy(target, choose, port)
+    thread = threading.Thread(target=proxy.serve, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        proxy.close()

@@ -1,0 +1,188 @@
+"""One trial of the job: a bank, a stream and tables of its own, traffic, jobs, and the check in the end."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Literal, Self
+
+from card_transactions.alerts import SENDER
+from card_transactions.fraud import sampled
+from pipeline.aws import Aws
+from pipeline.records import Position
+from producers.bank import BankShape, fill
+from producers.kinesis import Put, put
+from producers.traffic import Traffic
+from tests.contract.streams import TestStream
+from tests.faults.checker import Report, check
+from tests.faults.facts import Run
+from tests.faults.job import Job, until
+from tests.faults.ordering import out_of_order
+from tests.faults.tables import WRITTEN, Snapshot, read_arrivals, read_checkpoints, read_letters, read_tables
+from tests.schema import Schema
+from tests.servers import ROOT
+
+ACCOUNTS = 300
+MUST_HAPPEN = (
+    *((kind, "1") for kind in ("transaction", "card_transaction", "loan_payment", "stock")),
+    *(("transaction", "-1"), ("card_transaction", "-4"), ("stock", "letter:illegal_null")),
+)
+SLOW = 0.008
+"""Seconds that the insertion of a row takes longer where a trial is slow."""
+SMALL = {"BATCH_LENGTH": "0.3", "PARTITIONS": "2", "MAX_THREADS": "2", "CHUNK_SIZE": "5"}
+"""Small chunks: a batch is many transactions, so that most moments lie within one."""
+QUICK = {
+    "JAVA_TOOL_OPTIONS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+    "PYTHONDONTWRITEBYTECODE": "",
+    "PYTHONPYCACHEPREFIX": str(ROOT / ".cache" / "pycache"),
+}
+"""Starting is most of what these jobs do: Spark does it with half the work, and Python compiles its libraries once."""
+
+
+class Trial:
+    """`seed` decides bank, traffic and moments. `aws`: endpoint of DynamoDB and SES, and of Kinesis unless `kinesis`.
+
+    `odd`: share of unusual messages. `slow`: every row takes `SLOW` seconds longer, so that batches last.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        aws: str,
+        folder: Path,
+        seed: int,
+        *,
+        kinesis: str | None = None,
+        odd: float = 0.12,
+        partition_key: Literal["constant", "account"] = "constant",
+        slow: bool = True,
+    ) -> None:
+        self.schema = schema
+        self.random = Random(seed)
+        self.stream = TestStream(kinesis or aws)
+        self.jobs: list[Job] = []
+        self.sent: list[Put] = []
+        self._odd = odd
+        self._endpoints = {"AWS_ENDPOINT_URL": aws, "AWS_ENDPOINT_URL_KINESIS": kinesis or aws}
+        self._folder = folder
+        self._aws = Aws("us-east-1", "test", "test", (("AWS_ENDPOINT_URL", aws),))
+        self._aws.client("ses").verify_email_identity(EmailAddress=SENDER)
+        self._snapshots: list[Snapshot] = []
+        shape = BankShape(ACCOUNTS)
+        with closing(schema.connect()) as connection:
+            fill(connection, shape, seed)
+            self._opening = read_tables(connection)
+        self._traffic = Traffic(seed, shape, odd=odd, ids=0.2, partition_key=partition_key)
+        for table in WRITTEN if slow else ():
+            schema.execute(f"CREATE TRIGGER slow_{table} BEFORE INSERT ON {table} FOR EACH ROW DO SLEEP({SLOW})")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for job in self.jobs:
+            job.kill9()
+
+    def send(self, messages: int) -> None:
+        """Put so many messages, all durable when this returns."""
+        self.sent += put(self.stream.client, self.stream.name, islice(self._traffic, messages)).records
+
+    def start(
+        self, *arguments: str, batch: int = 200, through: Schema | None = None, short_fail_over: bool = False
+    ) -> Job:
+        """A job that runs. `batch`: most messages of one batch. `through`: another way to the database."""
+        environment = {
+            **(through or self.schema).environment,
+            **self._endpoints,
+            "STREAM_NAME": self.stream.name,
+            "CONSUMER_NAME": self._leases,
+            "FAILOVER_TABLE": self._letters,
+            "MAX_RECORDS_PER_SHARD": str(batch),
+            **SMALL,
+            **QUICK,
+        }
+        log = self._folder / f"job{len(self.jobs) + 1}.log"
+        job = Job(log, environment, *arguments, short_fail_over=short_fail_over)
+        self.jobs.append(job)
+        job.start()
+        return job
+
+    def start_two(self, *arguments: str, batch: int) -> tuple[Job, Job]:
+        """Two jobs at once: the one that works after a while, and the one that stands by."""
+        first, second = self.start(*arguments, batch=batch), self.start(*arguments, batch=batch)
+        until(lambda: first.batches or second.batches, "one of two jobs works")
+        assert bool(first.batches) != bool(second.batches), "both of them work"
+        return (first, second) if first.batches else (second, first)
+
+    def rows(self) -> int:
+        """How many rows the job has written."""
+        counts = " + ".join(f"(SELECT COUNT(*) FROM {table})" for table in WRITTEN)
+        ((rows,),) = self.schema.query(f"SELECT {counts}")
+        return int(rows)
+
+    def wait_for_mid_batch(self, job: Job, rows: int) -> None:
+        """Wait until a batch that has not ended has committed `rows` rows, which must be fewer than it can have."""
+
+        def begun() -> bool:
+            batches, before = len(job.batches), self.rows()
+            until(lambda: self.rows() >= before + rows or len(job.batches) > batches, f"{job.name} works: {job.tail}")
+            return len(job.batches) == batches
+
+        until(begun, f"{job.name} is in mid-batch")
+
+    def look(self) -> Snapshot:
+        """Take a snapshot, which is checked in the end."""
+        checkpoints = self.checkpoints()
+        with closing(self.schema.connect()) as connection:
+            snapshot = Snapshot(read_tables(connection), checkpoints)
+        self._snapshots.append(snapshot)
+        return snapshot
+
+    def owners(self) -> set[str | None]:
+        """Who holds leases; None: some lease is free."""
+        rows = self._aws.client("dynamodb").scan(TableName=self._leases, ConsistentRead=True)["Items"]
+        return {row["leaseOwner"]["S"] if "leaseOwner" in row else None for row in rows}
+
+    def checkpoints(self) -> dict[str, Position]:
+        """Shard → how far everything is durable."""
+        return read_checkpoints(self._aws.client("dynamodb"), self._leases)
+
+    def letters(self) -> int:
+        """How many dead letters there are."""
+        return len(read_letters(self._aws.client("dynamodb"), self._letters))
+
+    def check(self) -> Report:
+        """Check every invariant of the run, which has to be over, and the order. AssertionError where one fails."""
+        with closing(self.schema.connect()) as connection:
+            final = read_tables(connection)
+        run = Run(
+            self.stream.name,
+            read_arrivals(self.stream.client, self.stream.name, self.sent),
+            self._opening,
+            final,
+            read_letters(self._aws.client("dynamodb"), self._letters),
+            self._snapshots,
+            secrets={str(card) for card in self._opening.bank.cards},
+            texts={job.name: job.log.read_bytes() for job in self.jobs},
+            must_happen=MUST_HAPPEN if self._odd else MUST_HAPPEN[:4],
+            sampled=lambda event: sampled(event, Decimal("0.1")),
+        )
+        report = check(run)
+        assert report.ok, report
+        disorder = list(out_of_order(run))
+        assert not disorder, disorder[:10]
+        assert report.outcomes.total() == len(self.sent) >= 1000
+        assert self._snapshots, "nobody looked while it ran"
+        assert not any("refused_by_database" in outcome for _, outcome in report.outcomes)
+        return report
+
+    @property
+    def _leases(self) -> str:
+        return f"leases-{self.stream.name}"
+
+    @property
+    def _letters(self) -> str:
+        return f"letters-{self.stream.name}"

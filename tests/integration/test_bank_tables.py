@@ -1,0 +1,94 @@
+"""The statements of the ledger: what they lock, and how the server finds the rows, on whatever server the tests run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+
+from bank import tables
+from bank.needs import Needs, Poorer, Spent, Window
+from bank.tables import BankStore
+from pipeline.database import Connections, Database
+from pipeline.domain import MoreNeeded
+from pipeline.errors import Transient
+from tests.schema import Schema
+
+
+@pytest.fixture
+def pool(database: Schema) -> Iterator[Connections]:
+    database.execute("INSERT INTO users (id, username, email, first_name, last_name) VALUES (1, 'u', 'u@x', 'U', 'X')")
+    for key in range(1, 9):
+        database.execute(
+            "INSERT INTO accounts (id, users_id, account_type, balance, payment_due, debt_interest, active, approved,"
+            " confirmed) VALUES (%s, 1, 'Checking', 100, 0, 0, 1, 1, 1)",
+            (key,),
+        )
+    connections = Connections(
+        Database(database.host, database.port, database.user, database.password, database.name), 2
+    )
+    yield connections
+    connections.close()
+
+
+def test_exactly_the_named_rows_are_locked_until_the_commit(pool: Connections, database: Schema) -> None:
+    lane = pool.lane()
+    with lane.transaction() as transaction:
+        ledger = BankStore().load(transaction, [Needs(accounts=(7, 2)), Needs(accounts=(2, 4_294_967_295))])
+        assert str(ledger.account(2, "x").balance) == "100.00"
+        free = [key for (key,) in database.query("SELECT id FROM accounts ORDER BY id FOR UPDATE SKIP LOCKED")]
+        assert free == [1, 3, 4, 5, 6, 8]
+    assert len(database.query("SELECT id FROM accounts FOR UPDATE SKIP LOCKED")) == 8
+    lane.close()
+
+
+def test_a_row_that_another_holds_is_waited_for(pool: Connections) -> None:
+    first, second = pool.lane(), pool.lane()
+    with first.transaction() as holder, second.transaction() as other:
+        BankStore().load(holder, [Needs(accounts=(5,))])
+        other.execute("SET SESSION innodb_lock_wait_timeout = 1")
+        with pytest.raises(Transient, match="1205"):
+            BankStore().load(other, [Needs(accounts=(4, 5))])
+        other.execute("SET SESSION innodb_lock_wait_timeout = 5")
+    first.close()
+    second.close()
+
+
+def test_a_window_for_poorer_accounts_is_read_with_the_first_look_where_the_funds_are_less(
+    pool: Connections, database: Schema
+) -> None:
+    database.execute("INSERT INTO cards VALUES (3, 4000000000000000, NULL, NULL, NULL, '2039-01-01')")
+    now = datetime(2031, 1, 1)
+    known, unknown = Window(4_000_000_000_000_000, now), Window(4_000_000_000_000_001, now)
+    lane = pool.lane()
+    for window, funds, read in ((known, "100.01", True), (known, "100.00", False), (unknown, "100.01", False)):
+        with lane.transaction() as transaction:
+            needs = Needs(cards=(window.card,), poorer=(Poorer(window, Decimal(funds)),))
+            ledger = BankStore().load(transaction, [needs])
+            with nullcontext() if read else pytest.raises(MoreNeeded):
+                assert ledger.spent(window) == Spent(None, None)
+    lane.close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "keys"),
+    [
+        (tables.LOCK_ACCOUNTS, [1, 2]),
+        (tables.LOCK_CARDS, [4_000_000_000_000_001]),
+        (tables.LOCK_LOANS, [1, 2]),
+        (tables.SAVE_ACCOUNTS, [[1, "5.00", 1]]),
+        (tables.SAVE_LOANS, [[1, "5.00"]]),
+    ],
+)
+def test_no_statement_scans_a_table(pool: Connections, sql: str, keys: list[object]) -> None:
+    lane = pool.lane()
+    with lane.transaction() as transaction:
+        ((text,),) = transaction.query("EXPLAIN FORMAT=JSON " + sql, (json.dumps(keys),))
+    lane.close()
+    plan = str(text)
+    assert "eq_ref" in plan or "Single-row index lookup" in plan, plan
+    assert "able scan on a" not in plan

@@ -1,0 +1,64 @@
+"""The procedure of docs/operations.md after a restore of the database: nothing is lost, nothing comes twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from pipeline.__main__ import compose
+from pipeline.operations.commands import app
+from tests.faults.tables import WRITTEN
+from tests.faults.trial import SMALL, Trial
+from tests.schema import Schema
+
+SAVED = ("accounts", "loans", "fraud_alerts", *WRITTEN)
+
+
+def save(schema: Schema) -> None:
+    for table in SAVED:
+        schema.execute(f"CREATE TABLE saved_{table} AS SELECT * FROM {table}")
+
+
+def restore(schema: Schema) -> None:
+    for table in SAVED:
+        schema.execute(f"DELETE FROM {table}")
+        schema.execute(f"INSERT INTO {table} SELECT * FROM saved_{table}")
+        schema.execute(f"DROP TABLE saved_{table}")
+
+
+def consume(trial: Trial) -> None:
+    """Let the job apply all that is in the stream."""
+    job = trial.start("--until-caught-up")
+    assert job.exit_code() == 0, job.tail
+
+
+def test_replay_after_a_restore_brings_every_row_back_and_the_service_goes_on(
+    moto: str, database: Schema, tmp_path: Path
+) -> None:
+    with Trial(database, moto, tmp_path, seed=21) as trial:
+        trial.send(400)
+        consume(trial)
+        save(database)
+        trial.send(400)
+        consume(trial)
+        before = trial.rows()
+        restore(database)
+        lost = before - trial.rows()
+        assert lost > 300
+        environment = {
+            **database.environment,
+            **SMALL,
+            "AWS_ENDPOINT_URL": moto,
+            "STREAM_NAME": trial.stream.name,
+            "CONSUMER_NAME": f"leases-{trial.stream.name}",
+            "FAILOVER_TABLE": f"letters-{trial.stream.name}",
+        }
+        command = ["replay", "--from", "2020-01-01", "--to", "2090-01-01", "--yes"]
+        result = CliRunner().invoke(app, command, obj=compose, env=environment)
+        assert result.exit_code == 0, result.output
+        assert trial.rows() == before
+        trial.look()
+        trial.send(300)
+        consume(trial)
+        trial.check()

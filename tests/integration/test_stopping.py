@@ -1,0 +1,86 @@
+"""SIGTERM and Ctrl-C: the batch in flight is finished and committed, then Spark stops and the exit code is 0."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests import servers
+from tests.fake_job import FakeJob, Options
+from tests.fakes import everything, noted
+
+SHARDS = {"a": 500}
+CAP = 100
+LONG_BATCH = 36.0
+"""Seconds: longer than the 30 after which Spark cuts its own shutdown hooks off."""
+
+Stop = Callable[[FakeJob], None]
+
+
+def python(job: FakeJob) -> None:
+    os.kill(job.pid, signal.SIGTERM)
+
+
+def python_twice(job: FakeJob) -> None:
+    python(job)
+    time.sleep(0.2)
+    python(job)
+
+
+def python_and_all_its_children(job: FakeJob) -> None:
+    job.signal(signal.SIGTERM)
+
+
+def ctrl_c(job: FakeJob) -> None:
+    job.signal(signal.SIGINT)
+
+
+def jvm(job: FakeJob) -> None:
+    os.kill(int((job.folder / "jvm").read_text()), signal.SIGTERM)
+
+
+def drained(job: FakeJob, stop: Stop) -> None:
+    """Stop in the first batch, and expect that batch and no other."""
+    job.start()
+    job.wait_for("applying")
+    stop(job)
+    assert job.ended() == 0, job.text[-3000:]
+    assert job.committed == {"a": CAP - 1}
+    assert noted(job.folder) == everything({"a": CAP})
+
+
+@pytest.mark.parametrize("stop", [python, python_twice, python_and_all_its_children, ctrl_c, jvm])
+def test_a_stop_finishes_the_batch_in_flight_and_no_other(tmp_path: Path, stop: Stop) -> None:
+    job = FakeJob(tmp_path, Options(SHARDS, seconds=2.0, cap=CAP), environment={"SPARK_MASTER": "local[2]"})
+    drained(job, stop)
+
+
+@pytest.mark.parametrize("stop", [jvm, ctrl_c])
+def test_a_stop_of_spark_submit_finishes_the_batch_in_flight(tmp_path: Path, stop: Stop) -> None:
+    drained(FakeJob(tmp_path, Options(SHARDS, seconds=2.0, cap=CAP), submit=["--master", "local[2]"]), stop)
+
+
+def test_a_stop_while_nothing_moves_ends_at_once(tmp_path: Path) -> None:
+    job = FakeJob(tmp_path, Options({"a": 0}), environment={"SPARK_MASTER": "local[2]"})
+    job.start()
+    job.wait_for("jvm")
+    python(job)
+    assert job.ended() == 0
+    assert job.committed == {}
+
+
+def submitted(url: str) -> Sequence[str]:
+    return ["--master", url, "--conf", "spark.executor.memory=512m", "--conf", "spark.driver.host=127.0.0.1"]
+
+
+def test_a_cluster_drains_a_batch_that_takes_longer_than_sparks_own_hooks_may(tmp_path: Path) -> None:
+    with servers.spark_cluster(workers=1, cores=2) as cluster:
+        job = FakeJob(tmp_path, Options(SHARDS, seconds=LONG_BATCH, cap=CAP), submit=submitted(cluster.url))
+        began = time.monotonic()
+        drained(job, jvm)
+        assert time.monotonic() - began > LONG_BATCH

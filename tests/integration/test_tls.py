@@ -1,0 +1,111 @@
+"""TLS to a real server with a certificate authority of its own, as RDS has one: who is let in, who is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+import migrations
+from pipeline.database import Database
+from pipeline.errors import Fatal, Halted, PipelineError, Transient
+from pipeline.mysql_location import Tls, parse_mysql_location
+from pipeline.settings import Settings
+from pipeline.starting import wait_for
+from pipeline.stopping import StopSignal
+from tests import servers
+from tests.certificates import Authority
+from tests.schema import Schema
+
+HOST = "localhost"
+"""What the server's certificate says; its address, 127.0.0.1, is another name for the same server."""
+
+
+@dataclass(frozen=True)
+class Secured:
+    server: Schema
+    ca: Path
+    stranger: Path
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    folder = tmp_path_factory.mktemp("tls")
+    ours, stranger = Authority(folder, "ours"), Authority(folder, "stranger")
+    certificate, key = ours.server(HOST)
+    options = (f"--ssl-ca={ours.ca}", f"--ssl-cert={certificate}", f"--ssl-key={key}")
+    with servers.mariadb(folder / "mariadb", options=options) as server:
+        yield Secured(server, ours.ca, stranger.ca)
+
+
+def database(server: Schema, mode: str, ca: Path | None = None, host: str = HOST) -> Database:
+    """The database as the service finds it by its settings."""
+    environ = {
+        "MYSQL_LOC": f"jdbc:mysql://{host}:{server.port}/{server.name}?sslMode={mode}",
+        "MYSQL_USER": server.user,
+        "MYSQL_PASS": server.password,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        **({"MYSQL_SSL_CA": str(ca)} if ca else {}),
+    }
+    return Database.at(Settings.read(environ).mysql)
+
+
+def cipher(where: Database) -> str:
+    """What the connection is encrypted with; empty where it is not. Raises what the service would."""
+    connection = where.connect()
+    cursor = connection.cursor()
+    cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+    ((_, found),) = cursor.fetchall()
+    cursor.close()
+    connection.close()
+    return str(found)
+
+
+@pytest.mark.parametrize("mode", ["VERIFY_CA", "VERIFY_IDENTITY"])
+def test_a_server_with_a_certificate_of_the_right_authority_is_trusted(secured: Secured, mode: str) -> None:
+    assert cipher(database(secured.server, mode, secured.ca))
+
+
+@pytest.mark.parametrize("mode", ["VERIFY_CA", "VERIFY_IDENTITY", "REQUIRED", "PREFERRED"])
+def test_a_certificate_of_another_authority_is_refused_wherever_a_ca_is_given(secured: Secured, mode: str) -> None:
+    with pytest.raises(PipelineError, match=r"2026.*MYSQL_SSL_CA"):
+        database(secured.server, mode, secured.stranger).connect()
+
+
+def test_another_name_than_the_certificates_is_refused_where_identity_is_verified(secured: Secured) -> None:
+    with pytest.raises(PipelineError, match="2026"):
+        database(secured.server, "VERIFY_IDENTITY", secured.ca, servers.HERE).connect()
+    assert cipher(database(secured.server, "VERIFY_CA", secured.ca, servers.HERE))
+
+
+def test_required_is_encrypted_and_disabled_is_not(secured: Secured) -> None:
+    assert cipher(database(secured.server, "REQUIRED"))
+    assert not cipher(database(secured.server, "DISABLED"))
+
+
+def test_a_server_without_tls_is_refused_where_tls_is_asked_for(mariadb_server: Schema, secured: Secured) -> None:
+    ((offered,),) = mariadb_server.query("SELECT @@have_ssl = 'YES'")
+    assert not offered, "this test needs a server without TLS"
+    assert not cipher(database(mariadb_server, "PREFERRED"))
+    for mode, ca in (("REQUIRED", None), ("VERIFY_CA", secured.ca)):
+        with pytest.raises(Halted, match="not encrypted, though sslMode"):
+            database(mariadb_server, mode, ca).connect()
+    with pytest.raises(Transient, match="2026"):
+        database(mariadb_server, "VERIFY_IDENTITY", secured.ca).connect()
+
+
+@pytest.mark.parametrize("mode", ["REQUIRED", "VERIFY_CA"])
+def test_migrations_refuse_a_server_without_tls_as_the_service_does(
+    mariadb_server: Schema, secured: Secured, mode: Tls
+) -> None:
+    where = replace(parse_mysql_location(mariadb_server.url), tls=mode, ca=str(secured.ca))
+    with pytest.raises(Fatal, match="not encrypted"):
+        migrations.upgrade(where)
+
+
+def test_a_service_that_may_not_trust_the_database_ends_with_a_line_that_names_the_setting(secured: Secured) -> None:
+    where = database(secured.server, "VERIFY_IDENTITY", secured.stranger)
+    with pytest.raises(Fatal, match=r"the database is not reachable.*MYSQL_SSL_CA"):
+        wait_for("the database", where.connect, StopSignal(), seconds=1.5)

@@ -1,0 +1,91 @@
+"""Who may import whom: the engine knows no bank, rules know no database, domains know nothing of one another."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DOMAINS = {"transactions", "card_transactions", "loans", "stocks"}
+OURS = {"pipeline", "bank", "migrations", "producers", "benchmarks", "tests", "demo", "stream_consumer", *DOMAINS}
+SERVICE = ["stream_consumer.py", *(f"{package}/**/*.py" for package in ("pipeline", "bank", *sorted(DOMAINS)))]
+
+MIGRATIONS = {"migrations/__init__.py", "migrations/__main__.py", "migrations/runner.py", "migrations/steps.py"}
+AWS = {f"pipeline/{name}.py" for name in ("aws", "credentials", "kinesis", "shards", "leases", "dead_letters")} | {
+    "pipeline/operations/remote.py",
+    "card_transactions/alerts.py",
+}
+ONLY = {
+    "pyspark": {"pipeline/stream.py", "stream_consumer.py"},
+    "py4j": {"pipeline/stream.py", "stream_consumer.py"},
+    "boto3": AWS,
+    "botocore": AWS,
+    "mysql": {"pipeline/database.py", "pipeline/mysql_errors.py", "pipeline/mysql_session.py", *MIGRATIONS},
+    "sqlalchemy": {"pipeline/database.py", "migrations/env.py", *MIGRATIONS},
+}
+"""Third-party packages that only these files may import (tests, demo and benchmarks aside)."""
+
+
+def files(*patterns: str) -> list[Path]:
+    return sorted(path for pattern in patterns for path in ROOT.glob(pattern))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, also within functions, with a full name."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            within = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join((*within, *([node.module] if node.module else [])))
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def packages(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imports(path)}
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_the_engine_imports_nothing_of_the_bank() -> None:
+    composing = {"pipeline/__main__.py"}  # as stream_consumer.py does for the service
+    wrong = {name(path): packages(path) & (OURS - {"pipeline"}) for path in files("pipeline/**/*.py")}
+    assert {path for path, found in wrong.items() if found} == composing
+
+
+def test_the_bank_imports_no_domain() -> None:
+    wrong = {name(path): packages(path) & (OURS - {"bank", "pipeline"}) for path in files("bank/**/*.py")}
+    assert not {path: found for path, found in wrong.items() if found}
+
+
+@pytest.mark.parametrize("domain", sorted(DOMAINS))
+def test_rules_import_their_messages_the_bank_and_the_standard_library_only(domain: str) -> None:
+    allowed = {"bank", domain, "msgspec", *sys.stdlib_module_names}
+    wrong = {name(path): packages(path) - allowed for path in files(f"{domain}/rules.py")}
+    assert not {path: found for path, found in wrong.items() if found}
+
+
+@pytest.mark.parametrize("domain", sorted(DOMAINS))
+def test_a_domain_imports_no_other_domain(domain: str) -> None:
+    allowed = {"bank", "pipeline", domain}
+    wrong = {name(path): packages(path) & (OURS - allowed) for path in files(f"{domain}/**/*.py")}
+    assert not {path: found for path, found in wrong.items() if found}
+
+
+@pytest.mark.parametrize("package", sorted(ONLY))
+def test_a_library_is_imported_only_where_its_knowledge_belongs(package: str) -> None:
+    using = {name(path) for path in files(*SERVICE, "migrations/**/*.py") if package in packages(path)}
+    assert using <= ONLY[package]
+
+
+def test_every_folder_of_modules_that_mypy_checks_is_a_package() -> None:
+    folders = {path.parent for path in files(*SERVICE, "tests/**/*.py")} - {ROOT}
+    assert not [name(folder) for folder in folders if not (folder / "__init__.py").exists()]

@@ -1,0 +1,64 @@
+"""What the command line teaches: every command has help with an example and says when it ends with what."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.__main__ import compose
+from pipeline.operations.commands import app
+from pipeline.operations.letters import read_key
+from pipeline.operations.output import WrongUsage, span
+
+COMMANDS = sorted(one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands)
+
+
+def test_the_help_lists_every_command_and_the_exit_codes() -> None:
+    shown = " ".join(CliRunner().invoke(app, ["--help"], obj=compose, env={"COLUMNS": "200"}).stdout.split())
+    assert all(command in shown for command in COMMANDS)
+    assert "2 wrong settings or usage" in shown
+    assert len(COMMANDS) >= 10
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_shows_an_example(command: str) -> None:
+    shown = CliRunner().invoke(app, [command, "--help"], obj=compose, env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    assert f"python -m pipeline {command}" in shown.stdout
+
+
+def test_wrong_usage_ends_with_2() -> None:
+    for arguments in (["redrive", "--nonsense"], ["replay", "--from", "yesterday", "--to", "today"], ["unknown"]):
+        assert CliRunner().invoke(app, arguments, obj=compose).exit_code == 2
+
+
+def test_wrong_settings_end_it_before_any_library_is_loaded() -> None:
+    code = (
+        "import sys, os; os.environ.clear(); sys.argv = ['pipeline', 'status']\n"
+        "import runpy\n"
+        "try: runpy.run_module('pipeline', run_name='__main__')\n"
+        "except SystemExit as end: print(end.code, {'boto3', 'mysql', 'pyspark'} & set(sys.modules))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.stdout == "2 set()\n", ended.stderr
+    assert ended.stderr.startswith("the settings are wrong:")
+
+
+def test_a_key_is_a_number_or_an_identity() -> None:
+    assert read_key("7") == 7
+    assert read_key("ff" * 16) == (2**128 - 1) % 10**38
+    for wrong in ("", "0x7", "seven", "9" * 39, "-1"):
+        with pytest.raises(WrongUsage):
+            read_key(wrong)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.9, "59 s"), (61, "1 min 1 s"), (7200, "2 h"), (90_061, "1 d 1 h"), (-5, "0 s")],
+)
+def test_a_length_of_time_is_said_in_its_two_largest_units(seconds: float, text: str) -> None:
+    assert span(timedelta(seconds=seconds)) == text
