@@ -1,0 +1,99 @@
+"""The command line: `python -m benchmarks`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks.goals import judge
+from benchmarks.machine import Watch
+from benchmarks.parts import Bench
+from benchmarks.results import Result, keep, show
+from tests import servers
+
+app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
+console = Console()
+
+
+class Part(StrEnum):
+    """`old`: (a). `ceiling`: (b). `path`: (c). `memory`: (c) over twice the messages. `latency`: (d)."""
+
+    old = "old"
+    ceiling = "ceiling"
+    path = "path"
+    memory = "memory"
+    latency = "latency"
+
+
+@app.command()
+def bench(
+    parts: Annotated[list[Part] | None, typer.Argument(help="Which parts to run; all unless named.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A tenth of the messages, 20 s of latency: is all well?")
+    ] = False,
+    messages: Annotated[int, typer.Option(min=1_000, help="Messages of the backlog.")] = 100_000,
+    shards: Annotated[int, typer.Option(min=1, help="Shards of the stream.")] = 4,
+    odd: Annotated[float, typer.Option(min=0, max=1, help="Share of messages with something unusual or wrong.")] = 0.02,
+    rate: Annotated[int, typer.Option(min=1, help="Messages a second that latency is measured at.")] = 500,
+    seconds: Annotated[int, typer.Option(min=5, help="For how long.")] = 60,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="A setting of the job, as CHUNK_SIZE=300.")] = None,
+) -> None:
+    """How fast the service is on this machine, beside the old way and beside what the database can do at best.
+
+    Everything is started here and ended here: a MariaDB with durable commits, moto for DynamoDB and SES, the job itself
+    (`python stream_consumer.py`). The backlog comes from a stand-in for Kinesis that costs 1 µs a message; latency is
+    measured on moto's Kinesis.
+
+    - **(a) old**: a connection, one statement per look and write, and a commit for each message
+    - **(b) ceiling**: the same rows and balances, decided beforehand, written by plain processes
+    - **(c) path**: the real job works off a backlog; clocked from its first plan to its last commit
+    - **memory**: (c) over twice the messages: the largest resident sizes, and whether they grow
+    - **(d) latency**: from put to commit, at a steady rate
+
+    Figures from a busy machine are of little use: the last column shows what others took of its processors meanwhile.
+
+        python -m benchmarks --quick
+
+        python -m benchmarks ceiling path --messages 50000 --set PARTITIONS=8 --set MAX_THREADS=2
+    """
+    if quick:
+        messages, seconds = messages // 10, min(seconds, 20)
+    settings = {"BATCH_LENGTH": "1", **dict(one.split("=", 1) for one in setting or [])}
+    results = []
+    with (
+        TemporaryDirectory(prefix="bench-") as folder,
+        servers.mariadb(Path(folder), durable=True) as database,
+        servers.moto() as aws,
+        Watch() as watch,
+    ):
+        run = Bench(database, aws, watch, messages, shards, odd, settings)
+        for part in parts or list(Part):
+            with console.status(f"{part.value} …"):
+                results.append(_run(run, part, rate, seconds))
+    goals = judge(results, float(settings["BATCH_LENGTH"]))
+    show(results, goals, console)
+    options = {"messages": messages, "shards": shards, "odd": odd, "rate": rate, "seconds": seconds, **settings}
+    console.print(f"written to {keep(results, goals, options)}")
+
+
+def _run(run: Bench, part: Part, rate: int, seconds: int) -> Result:
+    match part:
+        case Part.old:
+            return run.old()
+        case Part.ceiling:
+            return run.ceiling()
+        case Part.path:
+            return run.path("(c)")
+        case Part.memory:
+            return run.path("memory", factor=2)
+        case Part.latency:
+            return run.latency(rate, seconds)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,98 @@
+"""The parts of a run, each on a fresh schema: what it does, and what it comes to."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass, replace
+
+from benchmarks import ceiling, latency, old_way, whole_path
+from benchmarks.machine import Watch
+from benchmarks.results import Result
+from benchmarks.workload import Workload, bank
+from tests.schema import Schema
+from tests.servers import Endpoint
+
+OLD_MESSAGES = 2_000
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the parts need. `messages`: of the ceiling and of the whole path. `settings`: of the job."""
+
+    server: Schema
+    aws: Endpoint
+    watch: Watch
+    messages: int
+    shards: int
+    odd: float
+    settings: dict[str, str]
+
+    def _workload(self, count: int) -> Workload:
+        return Workload(count, int(time.time() * 1000) - count, self.shards, odd=self.odd)
+
+    def old(self) -> Result:
+        """(a)"""
+        workload = self._workload(min(OLD_MESSAGES, self.messages))
+        with bank(self.server, workload, "old") as schema:
+            start = time.monotonic()
+            rate = old_way.run(schema, workload)
+            use = self.watch.use(start, time.monotonic())
+        what = "the old way: connection, statements, commit per message"
+        return Result("(a)", what, f"{rate:,.0f}/s", use, workload.count, rate)
+
+    def ceiling(self) -> Result:
+        """(b)"""
+        tries = [self._ceiling(writers) for writers in (2, 4)]
+        best = max(tries, key=lambda result: result.rate or 0)
+        rates = {str(result.facts["writers"]): result.rate for result in tries}
+        return replace(best, facts={**best.facts, "rates by writers": rates})
+
+    def _ceiling(self, writers: int) -> Result:
+        workload = self._workload(self.messages)
+        with bank(self.server, workload, f"ceiling{writers}") as schema:
+            written = ceiling.run(schema, workload, writers, self.watch)
+        rate = workload.count / written.seconds
+        what = f"the bare ceiling: {writers} plain writers"
+        facts: dict[str, object] = {"writers": writers, "chunks tried again": written.again}
+        return Result("(b)", what, f"{rate:,.0f}/s", written.use, workload.count, rate, facts)
+
+    def path(self, name: str, factor: int = 1) -> Result:
+        """(c), over `factor` times as many messages."""
+        workload = self._workload(self.messages * factor)
+        with bank(self.server, workload, f"path{factor}") as schema:
+            passed = whole_path.run(schema, self.aws, workload, self.settings, self.watch)
+        rate = passed.messages / passed.seconds
+        facts = {
+            "seconds": passed.seconds,
+            "seconds from start to first commit": passed.first_commit,
+            "batches": passed.batches,
+            "outcomes": dict(passed.outcomes),
+            "seconds by stage": dict(passed.stages),
+            "peak MiB": {kind: max(sizes) for kind, sizes in passed.resident.items()},
+            "growth MiB": {kind: growth(sizes) for kind, sizes in passed.resident.items()},
+        }
+        what = f"the whole path, {workload.count:,} messages"
+        return Result(name, what, f"{rate:,.0f}/s", passed.use, workload.count, rate, facts)
+
+    def latency(self, rate: int, seconds: int) -> Result:
+        """(d)"""
+        workload = self._workload(rate * seconds)
+        with bank(self.server, workload, "latency") as schema:
+            found = latency.run(schema, self.aws, workload, rate, self.settings, self.watch)
+        facts: dict[str, object] = {"until the locks": percentiles(found.taken), "until seen": percentiles(found.seen)}
+        p50, p95, p99 = percentiles(found.taken).values()
+        figure = f"p50 {p50:.2f} s, p95 {p95:.2f} s, p99 {p99:.2f} s; seen {percentiles(found.seen)['p99']:.2f} s later"
+        return Result("(d)", f"latency at {rate} messages/s", figure, found.use, workload.count, facts=facts)
+
+
+def growth(sizes: list[float]) -> float:
+    """How much larger the last third is than the second, by their medians."""
+    third = len(sizes) // 3
+    return statistics.median(sizes[-third:]) - statistics.median(sizes[third:-third]) if third else 0.0
+
+
+def percentiles(seconds: list[float]) -> dict[str, float]:
+    """The 50th, 95th and 99th."""
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
+    return {"p50": cuts[49], "p95": cuts[94], "p99": cuts[98]}

@@ -1,0 +1,96 @@
+"""What was measured: one table to read, one JSON file to keep."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.machine import Use
+
+FOLDER = Path(__file__).resolve().parent / "results"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line. `name`: as in the ratios. `figure`: what it comes to; `rate`: messages a second, where it has one.
+
+    `facts`: whatever else was measured, for the file."""
+
+    name: str
+    what: str
+    figure: str
+    use: Use
+    messages: int
+    rate: float | None = None
+    facts: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is to be reached, what was found, whether that is enough."""
+
+    what: str
+    found: str
+    reached: bool
+
+
+def show(results: list[Result], goals: list[Goal], console: Console) -> None:
+    """Print what was measured, what it took of the processor, and how that compares with the goals."""
+    figures = Table("", "what", "figure", "taken by others", title=f"Speed, {os.cpu_count()} cores")
+    for result in results:
+        taken = result.use.others / max(result.use.seconds, 0.01) / (os.cpu_count() or 1)
+        figures.add_row(result.name, result.what, result.figure, f"{taken:.0%} of all cores")
+    console.print(figures, _costs(results))
+    if goals:
+        verdicts = Table("goal", "found", "")
+        for goal in goals:
+            verdicts.add_row(goal.what, goal.found, "[green]reached[/]" if goal.reached else "[red]missed[/]")
+        console.print(verdicts)
+
+
+def _costs(results: list[Result]) -> Table:
+    kinds = sorted({kind for result in results for kind, spent in result.use.used.items() if spent >= 0.005})
+    table = Table("", *kinds, "all", title="Processor time, µs a message")
+    for result in results:
+        spent = [result.use.used.get(kind, 0.0) / result.messages * 1e6 for kind in kinds]
+        table.add_row(result.name, *(f"{each:.0f}" for each in (*spent, sum(spent))))
+    return table
+
+
+def keep(results: list[Result], goals: list[Goal], options: dict[str, object]) -> Path:
+    """Write the file; its path."""
+    FOLDER.mkdir(exist_ok=True)
+    now = datetime.now(UTC)
+    path = FOLDER / f"{now:%Y-%m-%dT%H-%M-%S}.json"
+    found = {
+        "at": now.isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "machine": {"cores": os.cpu_count(), "processor": _processor(), "python": platform.python_version()},
+        "options": options,
+        "results": [{**asdict(result), "use": result.use._asdict()} for result in results],
+        "goals": [asdict(goal) for goal in goals],
+    }
+    path.write_text(json.dumps(found, indent=1, default=str) + "\n")
+    return path
+
+
+def _commit() -> str:
+    asked = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=FOLDER.parent, check=False
+    )
+    return asked.stdout.strip()
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()

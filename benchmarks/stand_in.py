@@ -1,0 +1,171 @@
+"""A stream that costs next to nothing: a backlog, encoded beforehand, behind the part of Kinesis' API that a job uses.
+
+    python -m benchmarks.stand_in PORT '{"count": 1000, "began_ms": 1900000000000}'
+
+It never throttles, its iterators never expire, and nothing can be put.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import sys
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.workload import FIRST_SEQUENCE, STREAM, Workload, shard_id
+from pipeline.records import Record
+from tests.processes import Process, free_port
+from tests.servers import HERE, ROOT, Endpoint
+
+MOST_RECORDS = 10_000
+HASH_KEYS = 2**128
+
+
+class Shard:
+    """The records of one shard, each ready to be joined into an answer."""
+
+    def __init__(self) -> None:
+        self.entries: list[bytes] = []
+        self.sequences: list[int] = []
+        self.arrivals: list[int] = []
+
+    def add(self, record: Record) -> None:
+        """Append the newest record."""
+        self.entries.append(
+            b'{"SequenceNumber":"%s","ApproximateArrivalTimestamp":%.3f,"PartitionKey":"p","Data":"%s"}'
+            % (record.sequence.encode(), record.arrived_ms / 1000, base64.b64encode(record.data))
+        )
+        self.sequences.append(int(record.sequence))
+        self.arrivals.append(record.arrived_ms)
+
+    def index_of(self, request: Mapping[str, Any]) -> int:
+        """Where an iterator of GetShardIterator's five types begins."""
+        kind = request["ShardIteratorType"]
+        if kind == "AT_TIMESTAMP":
+            return bisect_left(self.arrivals, request["Timestamp"] * 1000)
+        if kind in ("AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER"):
+            after = kind == "AFTER_SEQUENCE_NUMBER"
+            return bisect_left(self.sequences, int(request["StartingSequenceNumber"]) + after)
+        return 0 if kind == "TRIM_HORIZON" else len(self.entries)
+
+    def behind_ms(self, index: int) -> int:
+        """MillisBehindLatest of an answer that ends before `index`."""
+        return self.arrivals[-1] - self.arrivals[index - 1] if 0 < index < len(self.entries) else 0
+
+
+class Stream:
+    """The answers, by the name of the call."""
+
+    def __init__(self, workload: Workload) -> None:
+        self._shards = {shard_id(number): Shard() for number in range(workload.shards)}
+        for record in workload.records():
+            self._shards[record.shard].add(record)
+        self.calls: dict[str, Callable[[dict[str, Any]], bytes]] = {
+            "DescribeStreamSummary": self._describe,
+            "ListShards": self._list_shards,
+            "GetShardIterator": self._iterator,
+            "GetRecords": self._records,
+        }
+
+    def _describe(self, request: dict[str, Any]) -> bytes:
+        summary = {
+            "StreamName": STREAM,
+            "StreamARN": f"arn:aws:kinesis:us-east-1:123456789012:stream/{STREAM}",
+            "StreamStatus": "ACTIVE",
+            "RetentionPeriodHours": 24,
+            "StreamCreationTimestamp": 0,
+            "EnhancedMonitoring": [],
+            "EncryptionType": "NONE",
+            "OpenShardCount": len(self._shards),
+        }
+        return json.dumps({"StreamDescriptionSummary": summary}).encode()
+
+    def _list_shards(self, request: dict[str, Any]) -> bytes:
+        """All of them, whatever the filter: every shard is open, and has been from the start."""
+        width = HASH_KEYS // len(self._shards)
+        shards = [
+            {
+                "ShardId": shard,
+                "HashKeyRange": {
+                    "StartingHashKey": str(number * width),
+                    "EndingHashKey": str(
+                        HASH_KEYS - 1 if number + 1 == len(self._shards) else (number + 1) * width - 1
+                    ),
+                },
+                "SequenceNumberRange": {"StartingSequenceNumber": str(FIRST_SEQUENCE)},
+            }
+            for number, shard in enumerate(self._shards)
+        ]
+        return json.dumps({"Shards": shards}).encode()
+
+    def _iterator(self, request: dict[str, Any]) -> bytes:
+        shard = request["ShardId"]
+        return json.dumps({"ShardIterator": f"{shard} {self._shards[shard].index_of(request)}"}).encode()
+
+    def _records(self, request: dict[str, Any]) -> bytes:
+        name, _, start = request["ShardIterator"].partition(" ")
+        shard = self._shards[name]
+        end = min(int(start) + min(request.get("Limit", MOST_RECORDS), MOST_RECORDS), len(shard.entries))
+        return b'{"Records":[%s],"NextShardIterator":"%s %d","MillisBehindLatest":%d}' % (
+            b",".join(shard.entries[int(start) : end]),
+            name.encode(),
+            end,
+            shard.behind_ms(end),
+        )
+
+
+class Handler(BaseHTTPRequestHandler):
+    """JSON 1.1 over HTTP: the call is named in a header."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    stream: Stream
+
+    def do_GET(self) -> None:
+        self._answer(b"{}")
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        call = self.headers["X-Amz-Target"].partition(".")[2]
+        self._answer(self.stream.calls[call](request))
+
+    def _answer(self, body: bytes) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: %d\r\n\r\n" % len(body)
+        self.wfile.write(head + body)
+
+
+@contextmanager
+def stand_in(workload: Workload) -> Iterator[Endpoint]:
+    """The stream with the workload's messages, in a process of its own."""
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.stand_in", str(port), json.dumps(asdict(workload))]
+    with TemporaryDirectory(prefix="stand-in-") as logs:
+        process = Process("stand-in", command, Path(logs) / "log", lambda: _listens(port), folder=ROOT)
+        process.start()
+        try:
+            yield Endpoint(f"http://{HERE}:{port}", process)
+        finally:
+            process.kill9()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HERE, port)) == 0
+
+
+def main(port: str, workload: str) -> None:
+    """Prepare, then serve until the end."""
+    Handler.stream = Stream(Workload(**json.loads(workload)))
+    ThreadingHTTPServer((HERE, int(port)), Handler).serve_forever()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,142 @@
+"""The command line: `python -m demo`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Annotated
+
+import mysql.connector
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+
+from demo.job import Progress, job
+from demo.reconciliation import Reconciliation, reconcile, take_snapshot
+from demo.stage import REGION, SHARDS, Stage, stage
+from demo.view import table_of, watch
+from pipeline.errors import PipelineError
+from producers.kinesis import PutError, Sent
+from tests.faults.tables import Snapshot, Tables, read_tables
+
+app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
+Say = Callable[[str], None]
+
+NEXT = """\
+Where to look next: README.md (what the service promises), `make run` (against a real stream and database),
+`make test` (every test, crashes included), `.venv/bin/python -m producers --help` (more traffic)."""
+PLAIN_WIDTH = 100
+"""Columns where the output is no terminal."""
+EXPECTED = (RuntimeError, PipelineError, mysql.connector.Error, BotoCoreError, ClientError, PutError, OSError)
+"""What goes wrong where a machine lacks something: a line says it, a trace would say no more."""
+
+
+@app.command()
+def main(
+    messages: Annotated[int, typer.Option(min=100, help="How many messages to put.")] = 50_000,
+    seed: Annotated[int, typer.Option(help="Another seed is another bank and other traffic.")] = 1,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the servers afterwards, until Ctrl-C, to look in.")
+    ] = False,
+) -> None:
+    """The whole service on this machine, with traffic, and the proof that every message was accounted for.
+
+    Starts a MariaDB and an emulator of Kinesis, DynamoDB and SES (private, on 127.0.0.1, gone afterwards), fills a
+    bank, puts messages as the bank's producers send them, and lets the real job, `python stream_consumer.py
+    --until-caught-up`, work them off. Then stream and database are held against each other: one outcome per message,
+    money to the cent, floors, dead letters, and every decision told again by an independent model of the rules.
+
+    Exit codes: 0 all of it adds up; 1 something does not, or could not be started (a line says what); 130 interrupted.
+
+        make demo
+
+        .venv/bin/python -m demo --messages 200000 --seed 7
+
+        .venv/bin/python -m demo --messages 5000 --keep
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    code = 1
+    try:
+        code = 0 if play(messages, seed, keep, console) else 1
+    except KeyboardInterrupt:
+        console.print("interrupted: job and servers are gone")
+        code = 130
+    except EXPECTED as error:
+        console.print(f"demo: {error}", style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def play(messages: int, seed: int, keep: bool, console: Console) -> bool:
+    """All of it; whether everything adds up. Raises `EXPECTED`."""
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        console.print(f"{time.monotonic() - began:6.1f} s {text}", markup=False, soft_wrap=True)
+
+    say("starting MariaDB, Kinesis, DynamoDB and SES")
+    with stage() as here:
+        sent, opening = _prepare(here, messages, seed, say)
+        result = _consume(here, sent, opening, console, say)
+        _tell(here, result, console)
+        say("done")
+        console.print(NEXT, markup=False, soft_wrap=True)
+        if keep:
+            _keep(here, console)
+    return result.report.ok
+
+
+def _prepare(here: Stage, messages: int, seed: int, say: Say) -> tuple[Sent, Tables]:
+    say(f"they answer: {here.database.url} and {here.aws.url}")
+    rows = here.fill(seed)
+    say(f"a bank: {', '.join(f'{len(part):,} {table}' for table, part in rows._asdict().items())}")
+    sent = here.put(messages, seed)
+    size = sum(len(put.data) for put in sent.records) / 1e6
+    records = len({(put.shard, put.sequence) for put in sent.records})
+    say(f"{messages:,} messages ({size:.1f} MB) put into {SHARDS} shards, packed in {records:,} KPL records")
+    return sent, read_tables(here.database.connect())
+
+
+def _consume(here: Stage, sent: Sent, opening: Tables, console: Console, say: Say) -> Reconciliation:
+    """Let the job work, looking into the tables half-way, then reconcile."""
+    progress, snapshots = Progress(len(sent.records)), list[Snapshot]()
+    say("python stream_consumer.py --until-caught-up")
+    with job(here.environment, here.folder) as running:
+        for seen in watch(running, progress, console):
+            if not snapshots and seen.total <= 2 * seen.messages < 2 * seen.total:
+                snapshots.append(take_snapshot(here))
+    say(f"caught up: {progress.messages:,} messages in {progress.seconds:.1f} s, {progress.batches} batches")
+    say("reconciling stream and database")
+    return reconcile(here, sent, opening, snapshots, progress.messages, running.log.read_text(errors="replace"))
+
+
+def _tell(here: Stage, result: Reconciliation, console: Console) -> None:
+    console.print(table_of(result.report.outcomes, reasons=True))
+    console.print(result.table())
+    ((alerts, mails),) = here.database.query("SELECT COUNT(*), COUNT(sent_at) FROM fraud_alerts")
+    console.print(
+        f"{alerts:,} fraud alerts, {mails:,} mails sent so far; the rest waits in the outbox for the next start"
+    )
+    if not result.report.ok:
+        console.print(str(result.report), markup=False, soft_wrap=True)
+    console.print(result.sentence, style="bold green" if result.report.ok else "bold red", soft_wrap=True)
+
+
+def _keep(here: Stage, console: Console) -> None:
+    where = here.database
+    mysql = f"mariadb -h{where.host} -P{where.port} -u{where.user} -p{where.password} {where.name}"
+    aws = (
+        f"AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo AWS_DEFAULT_REGION={REGION} AWS_ENDPOINT_URL={here.aws.url}"
+    )
+    console.print(f"Until Ctrl-C:\n{mysql}\n{aws}", markup=False, soft_wrap=True)
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    app()
