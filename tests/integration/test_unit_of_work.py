@@ -87,6 +87,28 @@ def test_a_payment_by_no_card_is_a_letter_where_a_foreign_key_forbids_its_row(ba
     assert bank.outcomes(sent) == [["1"], ["letter:refused_by_database: database error 1452"]]
 
 
+def test_a_memo_that_reads_like_a_command_of_a_client_is_stored_as_it_was_sent(bank: SmallBank) -> None:
+    owner, other = bank.account(), bank.account()
+    memos = ["DELIMITER ; '", "a; b # c -- d /* e */", "delimiter $$ '", "$$ DROP TABLE stocks $$"]
+    sent = [record(transfer(owner, other, memo=memo)) for memo in memos]
+    bank.apply(*sent)
+    assert bank.outcomes(sent) == [["1"]] * 4
+    assert sorted(row["memo"] for row in bank.rows("transactions")) == sorted(memos)
+
+
+def test_what_became_a_row_stays_one_when_it_is_read_again_though_the_rules_would_refuse_it_now(
+    bank: SmallBank,
+) -> None:
+    owner, other = bank.account(), bank.account()
+    first = record(transfer(owner, other, 10))
+    bank.apply(first)
+    bank.schema.execute(f"DELETE FROM accounts WHERE id = {other}")
+    later = record(transfer(owner, other, 10))
+    bank.apply(first, later)
+    assert bank.outcomes([first, later]) == [["1"], ["letter:no_account: destination_accounts_id"]]
+    assert bank.balances(owner) == ["90.00"]
+
+
 def test_ids_at_the_ends_of_their_ranges_are_found(bank: SmallBank) -> None:
     highest, zero = bank.account(number=NOBODY), bank.account(number=0)
     card, free = bank.card(highest, number=9_999_999_999_999_999), bank.card(zero, number=0)
