@@ -55,7 +55,7 @@ class AccessDenied(Halted):
 
 
 class DuplicateEvent(Transient):
-    """Another transaction has written this event meanwhile: the next look at the event ids settles it."""
+    """This event has been written, before or by another meanwhile: the next look at the event ids settles it."""
 
 
 @contextmanager

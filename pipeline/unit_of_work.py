@@ -2,6 +2,9 @@
 
 If the process dies before the commit nothing has happened; after it, the event ids in the tables make a replay drop
 what was applied. The order of durability: effects committed → dead letters durable → checkpoint advances.
+
+Only a producer's own id is expected to come again, and looked up first. A position comes again where a range is read
+again, after a crash: the INSERT finds it, nothing of the chunk has happened, and from then on everything is looked up.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from pipeline.database import Condemned, Lane, Transaction
+from pipeline.database import Condemned, DuplicateEvent, Lane, Transaction
 from pipeline.domain import Decision, Domain, EventTable, MoreNeeded, Row, State, StateStore
 from pipeline.errors import Rejected
 from pipeline.identity import is_named
@@ -48,9 +51,10 @@ class Applied:
 
 @dataclass(slots=True)
 class Decided:
-    """The decisions of one pass over a chunk, still in memory."""
+    """The decisions of one pass over a chunk, still in memory. `rejected`: the events behind its letters."""
 
     applied: Applied = field(default_factory=Applied)
+    rejected: list[Event[Any]] = field(default_factory=list)
     rows: list[tuple[Event[Any], Decision]] = field(default_factory=list)
     missing: list[Any] = field(default_factory=list)
 
@@ -64,6 +68,7 @@ class UnitOfWork:
         self._tables = {domain.type: domain.table for domain in routes.values()}
         self._store = store
         self._to_letter = to_letter
+        self._rereading = False
 
     def apply(self, chunk: Sequence[Event[Any]]) -> Applied:
         """Commit the chunk. Raises `Transient`, `Halted`; then nothing of the chunk is known to have happened.
@@ -72,7 +77,12 @@ class UnitOfWork:
         """
         try:
             return self._commit(chunk)
-        except Condemned as error:
+        except (DuplicateEvent, Condemned) as error:
+            if not self._rereading:
+                self._rereading = True
+                return self.apply(chunk)
+            if isinstance(error, DuplicateEvent):
+                raise
             if len(chunk) == 1:
                 return self._refused(chunk[0], error)
         middle = len(chunk) // 2
@@ -86,7 +96,7 @@ class UnitOfWork:
 
     def _commit(self, chunk: Sequence[Event[Any]]) -> Applied:
         with self._lane.transaction() as transaction:
-            known = self._known(transaction, chunk)
+            known = self._known(transaction, [event for event in chunk if self._may_be_known(event)])
             fresh = [event for event in chunk if self._key(event) not in known]
             repeated = self._repeated(transaction, [event for event in chunk if self._key(event) in known])
             if not fresh:
@@ -94,11 +104,16 @@ class UnitOfWork:
             state = self._store.load(transaction, (self._routes[event.type].needs(event) for event in fresh))
             applied_at = _now(transaction)
             decided = self._decide(transaction, fresh, state)
+            if not self._rereading and self._known(transaction, decided.rejected):
+                raise DuplicateEvent("a rejected event has a row")
             self._write(transaction, decided, applied_at)
             self._store.save(transaction, state)
             transaction.commit()
         repeated.add(decided.applied)
         return repeated
+
+    def _may_be_known(self, event: Event[Any]) -> bool:
+        return self._rereading or is_named(event.identity, event.record)
 
     def _key(self, event: Event[Any]) -> Key:
         return self._tables[event.type].name, event.identity
@@ -163,6 +178,7 @@ class UnitOfWork:
             except Rejected as rejected:
                 decided.applied.outcomes[event.type, f"letter:{rejected.reason}"] += 1
                 decided.applied.letters.append(self._to_letter(event, rejected))
+                decided.rejected.append(event)
                 continue
             claimed[key] = event
             state.apply(event, decision)
