@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,12 @@ _numbers = itertools.count()
 
 
 def pytest_configure() -> None:
-    """What Spark needs to know: the Python of its workers, the address, and a Java where none is on the path."""
+    """What Spark needs to know: the Python of its workers, the address, and a Java where none is on the path.
+
+    A background job of a shell inherits that SIGINT is ignored, and so would all that is started from here.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["SPARK_LOCAL_IP"] = servers.HERE
     installed = sorted(Path("/usr/lib/jvm").glob("java-[12]*-openjdk-*"))
