@@ -1,8 +1,9 @@
 """A stream that costs next to nothing: a backlog, encoded beforehand, behind the part of Kinesis' API that a job uses.
 
-    python -m benchmarks.stand_in PORT '{"count": 1000, "began_ms": 1900000000000}'
+    python -m benchmarks.stand_in PORT '{"count": 1000, "began_ms": 1900000000000}' http://127.0.0.1:5000
 
-It never throttles, its iterators never expire, and nothing can be put.
+It never throttles, its iterators never expire, and nothing can be put. It also takes the batches of dead letters, which
+the emulator at the last address would spend 600 µs each on; DynamoDB's other calls go on to that.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import urllib3
 
 from benchmarks.workload import FIRST_SEQUENCE, STREAM, Workload, shard_id
 from pipeline.records import Record
@@ -122,31 +125,66 @@ class Stream:
         )
 
 
+class Letters:
+    """Takes every letter: none was there before. `GET /` tells their keys' number."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+        self.calls: dict[str, Callable[[dict[str, Any]], bytes]] = {
+            "BatchGetItem": self._none,
+            "BatchWriteItem": self._take,
+        }
+
+    def _none(self, request: dict[str, Any]) -> bytes:
+        return json.dumps(
+            {"Responses": {table: [] for table in request["RequestItems"]}, "UnprocessedKeys": {}}
+        ).encode()
+
+    def _take(self, request: dict[str, Any]) -> bytes:
+        for puts in request["RequestItems"].values():
+            self._keys.update(put["PutRequest"]["Item"]["key"]["N"] for put in puts)
+        return b'{"UnprocessedItems":{}}'
+
+    def count(self) -> bytes:
+        """How many keys were put."""
+        return b"%d" % len(self._keys)
+
+
 class Handler(BaseHTTPRequestHandler):
-    """JSON 1.1 over HTTP: the call is named in a header."""
+    """JSON over HTTP: the call is named in a header."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     stream: Stream
+    letters: Letters
+    dynamodb: str
 
     def do_GET(self) -> None:
-        self._answer(b"{}")
+        self._answer(self.letters.count())
 
     def do_POST(self) -> None:
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
         call = self.headers["X-Amz-Target"].partition(".")[2]
-        self._answer(self.stream.calls[call](request))
+        ours = self.stream.calls.get(call) or self.letters.calls.get(call)
+        if ours:
+            self._answer(ours(json.loads(body)))
+        else:
+            self._hand_on(body)
 
-    def _answer(self, body: bytes) -> None:
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: %d\r\n\r\n" % len(body)
-        self.wfile.write(head + body)
+    def _hand_on(self, body: bytes) -> None:
+        answer = urllib3.request("POST", self.dynamodb, body=body, headers=dict(self.headers))
+        self._answer(answer.data, answer.status)
+
+    def _answer(self, body: bytes, status: int = 200) -> None:
+        head = b"HTTP/1.1 %d -\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: %d\r\n\r\n"
+        self.wfile.write(head % (status, len(body)) + body)
 
 
 @contextmanager
-def stand_in(workload: Workload) -> Iterator[Endpoint]:
-    """The stream with the workload's messages, in a process of its own."""
+def stand_in(workload: Workload, dynamodb: str = "") -> Iterator[Endpoint]:
+    """The stream with the workload's messages, and what takes its letters, in a process of its own."""
     port = free_port()
-    command = [sys.executable, "-m", "benchmarks.stand_in", str(port), json.dumps(asdict(workload))]
+    command = [sys.executable, "-m", "benchmarks.stand_in", str(port), json.dumps(asdict(workload)), dynamodb]
     with TemporaryDirectory(prefix="stand-in-") as logs:
         process = Process("stand-in", command, Path(logs) / "log", lambda: _listens(port), folder=ROOT)
         process.start()
@@ -161,9 +199,14 @@ def _listens(port: int) -> bool:
         return probe.connect_ex((HERE, port)) == 0
 
 
-def main(port: str, workload: str) -> None:
+def letters(stream: Endpoint) -> int:
+    """How many letters it has taken."""
+    return int(urllib3.request("GET", stream.url).data)
+
+
+def main(port: str, workload: str, dynamodb: str) -> None:
     """Prepare, then serve until the end."""
-    Handler.stream = Stream(Workload(**json.loads(workload)))
+    Handler.stream, Handler.letters, Handler.dynamodb = Stream(Workload(**json.loads(workload))), Letters(), dynamodb
     ThreadingHTTPServer((HERE, int(port)), Handler).serve_forever()
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from benchmarks.job import Job, job
 from benchmarks.machine import Use, Watch
-from benchmarks.stand_in import stand_in
+from benchmarks.stand_in import letters, stand_in
 from benchmarks.workload import Workload
 from tests.schema import Schema
 from tests.servers import Endpoint
@@ -32,15 +32,25 @@ class Passed(NamedTuple):
 
 
 def run(schema: Schema, aws: Endpoint, workload: Workload, settings: Mapping[str, str], watch: Watch) -> Passed:
-    """Apply the whole workload. Raises `RuntimeError` where a message has no outcome."""
+    """Apply the whole workload. Raises `RuntimeError` where a message has no outcome, or a letter was not written."""
     with (
-        stand_in(workload) as stream,
-        job(schema, stream, aws, {**DEFAULTS, **settings}, "--until-caught-up") as running,
+        stand_in(workload, aws.url) as stream,
+        job(
+            schema,
+            stream,
+            aws,
+            {**DEFAULTS, "AWS_ENDPOINT_URL_DYNAMODB": stream.url, **settings},
+            "--until-caught-up",
+        ) as running,
     ):
         running.wait_for("caught up")
         passed = _passed(running, watch)
+        written = letters(stream)
     if passed.messages != workload.count:
         raise RuntimeError(f"{passed.messages} of {workload.count} messages have an outcome")
+    owed = sum(count for outcome, count in passed.outcomes.items() if outcome.startswith("letter:"))
+    if written != owed:
+        raise RuntimeError(f"{written} of {owed} letters were written")
     return passed
 
 
