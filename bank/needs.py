@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
+
 RECENT = timedelta(days=3)
 HISTORY = timedelta(days=33)
 """The two windows of the fraud score's velocity, back from "now": (now - 3 d, now] and (now - 33 d, now - 3 d]."""
@@ -25,7 +27,7 @@ class Poorer(NamedTuple):
     funds: Decimal
 
 
-class Needs(NamedTuple):
+class Needs(msgspec.Struct, frozen=True, gc=False):
     """Keys of the rows to lock and read, and the spending windows to sum up: `windows`, and what holds of `poorer`."""
 
     cards: tuple[int, ...] = ()

@@ -6,6 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
+
 from bank.holdings import Account, Loan
 
 
@@ -21,7 +23,7 @@ Effect = Account | Loan | Spending
 """A holding as it is from now on, or a spending to remember."""
 
 
-class Verdict(NamedTuple):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """A status, and the effects in the order in which they happen."""
 
     status: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bank.holdings import Account
 from bank.ledger import Ledger
@@ -15,6 +15,8 @@ from card_transactions.messages import CardPayment
 from card_transactions.tables import CARD_TRANSACTIONS, FRAUD_ALERTS, alert, row
 from pipeline.domain import Decision, EventTable, Row
 from pipeline.records import Event
+
+_EPOCH = datetime(1970, 1, 1)
 
 
 class CardTransactions:
@@ -57,4 +59,4 @@ class CardTransactions:
 
 
 def _now(event: Event[CardPayment]) -> datetime:
-    return event.record.arrived.replace(tzinfo=None)
+    return _EPOCH + timedelta(milliseconds=event.record.arrived_ms)

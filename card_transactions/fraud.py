@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Final
 
 from bank.ledger import Ledger
@@ -34,7 +35,12 @@ class FraudWeights:
 def sampled(identity: bytes, chance: Decimal) -> bool:
     """Whether this event is one of the share that always gets a velocity; a replay chooses alike."""
     drawn = int.from_bytes(hashlib.blake2b(identity, digest_size=8, person=b"fraud").digest(), "big")
-    return drawn < chance * 2**64
+    return drawn < _share(chance)
+
+
+@cache
+def _share(chance: Decimal) -> Decimal:
+    return chance * 2**64
 
 
 def velocity(spent: Spent, weight: Decimal) -> Decimal:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
+
 from pipeline.database import Transaction
 from pipeline.errors import PipelineError
 from pipeline.records import Event
@@ -32,8 +34,7 @@ class EventTable:
         return f"{self.name}_event_id"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What becomes of one message: its row, what it does to the state, and rows for other tables (an outbox).
 
     `effects` is the state's own business: the engine hands it to `State.apply` and never looks inside.

@@ -7,6 +7,7 @@ Errors by fate: what heals is tried again with jitter, then `Transient`; a missi
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.aggregation import EVERY_HASH, SubRecord, unpack
+from pipeline.aggregation import EVERY_HASH, unpack
 from pipeline.aws import Aws, error_code, is_aws_transient, lasting
 from pipeline.errors import Transient, Trimmed
 from pipeline.get_records import Answer, get_records
@@ -181,19 +182,21 @@ class _Reading:
             self._check_boundary(answer)
         for raw in answer.records:
             parts = unpack(raw.data, self.wanted.hash_range)
-            self._add(raw.sequence, raw.arrived_ms, [SubRecord(raw.data)] if parts is None else parts)
+            self._add(raw.sequence, raw.arrived_ms, ((raw.data, None),) if parts is None else parts)
         if answer.records and not at_tip:
             # Some count from the last record of the shard, not from now: too little while nothing new arrives.
             self.behind_ms = max(self.behind_ms, int(time.time() * 1000) - answer.records[-1].arrived_ms)
 
-    def _add(self, sequence: str, arrived_ms: int, parts: list[SubRecord]) -> None:
+    def _add(self, sequence: str, arrived_ms: int, parts: Sequence[tuple[bytes, str | None]]) -> None:
         number = int(sequence)
         shard = self.wanted.shard
         for index, (data, flaw) in enumerate(parts):
             if (number, index) > self.at:
                 self.records.append(Record(shard, sequence, index, arrived_ms, data, flaw))
                 self.size += len(data)
-        self.at = max(self.at, Position(number, max(len(parts) - 1, 0)))
+        last = (number, len(parts) - 1 if parts else 0)
+        if last > self.at:
+            self.at = Position(*last)
 
     def _check_boundary(self, answer: Answer) -> None:
         """The record at the position comes first, unless it was trimmed; then others behind it may have been, too."""

@@ -7,7 +7,6 @@ output partition, packed for the shuffle) → `Event` (understood by its domain)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
@@ -175,8 +174,7 @@ class Report(msgspec.Struct):
     conflicts: dict[str, int] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Event(Generic[M]):
+class Event(msgspec.Struct, Generic[M], frozen=True, gc=False):
     """A message that its domain understood. `identity`: 16 bytes, unique within its table (see identity.py)."""
 
     identity: bytes

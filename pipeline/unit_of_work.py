@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any, Final
 
 from pipeline.database import Condemned, DuplicateEvent, Lane, Transaction
@@ -97,8 +98,10 @@ class UnitOfWork:
     def _commit(self, chunk: Sequence[Event[Any]]) -> Applied:
         with self._lane.transaction() as transaction:
             known = self._known(transaction, [event for event in chunk if self._may_be_known(event)])
-            fresh = [event for event in chunk if self._key(event) not in known]
-            repeated = self._repeated(transaction, [event for event in chunk if self._key(event) in known])
+            fresh = [event for event in chunk if self._key(event) not in known] if known else chunk
+            repeated = self._repeated(
+                transaction, [event for event in chunk if self._key(event) in known] if known else ()
+            )
             if not fresh:
                 return repeated
             state = self._store.load(transaction, (self._routes[event.type].needs(event) for event in fresh))
@@ -188,16 +191,19 @@ class UnitOfWork:
 
     def _write(self, transaction: Transaction, decided: Decided, applied_at: datetime) -> None:
         """One multi-row INSERT per table, by event id; the rows' order in time is one microsecond a message."""
-        rows: dict[EventTable, list[tuple[bytes, Row]]] = {}
+        rows: dict[str, list[Row]] = {}
+        tables: dict[str, EventTable] = {}
         for event, decision in decided.rows:
-            tail = (event.identity, applied_at)
-            rows.setdefault(self._tables[event.type], []).append((event.identity, decision.row + tail))
-            for table, row in decision.extra:
-                rows.setdefault(table, []).append((event.identity, row + tail))
+            for table, row in ((self._tables[event.type], decision.row), *decision.extra):
+                tables[table.name] = table
+                rows.setdefault(table.name, []).append((*row, event.identity, applied_at))
             applied_at += MICROSECOND
-        for table in sorted(rows, key=lambda t: t.name):
-            columns = (*table.columns, "event_id", "applied_at")
-            transaction.insert(table.name, columns, [row for _, row in sorted(rows[table], key=lambda r: r[0])])
+        for name in sorted(rows):
+            columns = (*tables[name].columns, "event_id", "applied_at")
+            transaction.insert(name, columns, sorted(rows[name], key=_event_id))
+
+
+_event_id: Final = itemgetter(-2)
 
 
 def _known_sql(table: EventTable, count: int) -> str:
