@@ -77,6 +77,11 @@ class Aws:
                 _clients[key] = self._make(service, attempts)
             return _clients[key]
 
+    def prepare(self) -> None:
+        """Make the clients that every task may need, a tenth of a second each, before there is work."""
+        self.client("kinesis", attempts=1)
+        self.client("dynamodb")
+
     def _make(self, service: str, attempts: int) -> Any:
         named = dict(self.endpoints)
         own = _ENDPOINT_NAMES.get(service, service).upper()

@@ -74,7 +74,9 @@ class Service:
         settings = self._settings
         context = build_context(NAME, self._packages())
         source, partition = self._source(), self._partition()
-        batch = SparkBatch(context, source.reader, self._router.split, partition.apply, settings.partitions)
+        batch = SparkBatch(
+            context, source.reader, self._router.split, partition.apply, settings.partitions, settings.aws()
+        )
         batch.warm_up()
         driver = Driver(
             source,

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, Protocol, cast
 from zipimport import zipimporter
 
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
@@ -58,6 +58,14 @@ LOCAL = {
 }
 
 
+class Preparation(Protocol):
+    """What a worker process does once, before its first task; picklable, hashable, equal to its own copies."""
+
+    def __hash__(self) -> int: ...
+
+    def prepare(self) -> None: ...
+
+
 class Unread(NamedTuple):
     """In place of a block: the range of this shard could not be read. `fate`: name of the class in errors.py."""
 
@@ -68,29 +76,33 @@ class Unread(NamedTuple):
 
 @dataclass(frozen=True)
 class SparkBatch:
-    """Runs one batch on Spark: `split` as `Router.split`, `apply` as `Partition.apply`, both picklable."""
+    """Runs one batch on Spark: `split` as `Router.split`, `apply` as `Partition.apply`, both picklable.
+
+    `preparation`: of each worker process.
+    """
 
     context: SparkContext
     reader: Reader
     split: Callable[[Extent, int], list[tuple[int, Block]]]
     apply: Callable[[Iterable[Block]], Report]
     partitions: int
+    preparation: Preparation | None = None
 
     def __call__(self, ranges: Sequence[Range]) -> list[Report]:
         """Read and apply these ranges; the report of each partition. Raises `TaskDied`."""
         return self._run(ranges, len(ranges))
 
     def warm_up(self) -> None:
-        """A batch of nothing: workers start and import what they need, which takes seconds, before there is work."""
+        """A batch of nothing: workers start, they and Spark load what they need, which takes seconds, before work."""
         with suppress(TaskDied):  # the first batch will say so again
             self._run((), self.context.defaultParallelism)
 
     def _run(self, ranges: Sequence[Range], readers: int) -> list[Report]:
-        reading = _Reading(self.reader, self.split, self.partitions)
+        reading = _Reading(self.reader, self.split, self.partitions, self.preparation)
         try:
             blocks = self.context.parallelize(ranges, readers).mapPartitions(reading)
             spread = blocks.partitionBy(self.partitions, _itself)
-            return spread.mapPartitions(_Applying(self.apply)).collect()
+            return spread.mapPartitions(_Applying(self.apply, self.preparation)).collect()
         except Py4JJavaError as error:
             raise TaskDied(_cause(error)) from None
 
@@ -102,13 +114,16 @@ class _Reading:
     reader: Reader
     split: Callable[[Extent, int], list[tuple[int, Block]]]
     partitions: int
+    preparation: Preparation | None
 
-    def __call__(self, ranges: Iterable[Range]) -> Iterator[tuple[int, Block | Unread]]:
-        _prepare_worker()
+    def __call__(self, ranges: Iterable[Range]) -> Iterator[tuple[int, Block | Unread | None]]:
+        _prepare_worker(self.preparation)
         worked = False
         for wanted in ranges:
             worked = True
             yield from self._blocks(wanted)
+        if not worked:  # a warm-up, in which something has to cross the shuffle as well
+            yield from ((partition, None) for partition in range(self.partitions))
         _tidy("read", worked)
 
     def _blocks(self, wanted: Range) -> Sequence[tuple[int, Block | Unread]]:
@@ -125,9 +140,10 @@ class _Applying:
     """The second stage: the blocks of one partition → its report."""
 
     apply: Callable[[Iterable[Block]], Report]
+    preparation: Preparation | None
 
-    def __call__(self, shuffled: Iterable[tuple[int, Block | Unread]]) -> Iterator[Report]:
-        _prepare_worker()
+    def __call__(self, shuffled: Iterable[tuple[int, Block | Unread | None]]) -> Iterator[Report]:
+        _prepare_worker(self.preparation)
         given = [block for _, block in shuffled]
         unread = {one.shard: (one.fate, one.why) for one in given if isinstance(one, Unread)}
         try:
@@ -137,7 +153,7 @@ class _Applying:
             report = Report(failure=str(error), fate=type(error).__name__)
         report.unread = unread
         yield report
-        _tidy("apply", bool(given))
+        _tidy("apply", any(given))
 
 
 def build_context(name: str, packages: Iterable[str]) -> SparkContext:
@@ -242,8 +258,10 @@ def _itself(partition: int) -> int:
 
 
 @cache
-def _prepare_worker() -> None:
+def _prepare_worker(preparation: Preparation | None) -> None:
     logs.configure(sys.stderr)
+    if preparation:
+        preparation.prepare()
 
 
 def _tidy(stage: str, worked: bool) -> None:

@@ -87,6 +87,29 @@ def test_a_warm_up_reaches_the_workers_with_no_work_and_outlives_their_death(
     assert [path.name for path in tmp_path.iterdir()] == ["given 0"]
 
 
+@dataclass(frozen=True)
+class Noting:
+    """Notes each process that it is called in, and each call."""
+
+    folder: Path
+
+    def prepare(self) -> None:
+        with (self.folder / str(os.getpid())).open("a") as notes:
+            notes.write("prepared\n")
+
+
+def test_a_worker_is_prepared_once_before_its_first_task(context: SparkContext, tmp_path: Path) -> None:
+    notes, work = tmp_path / "notes", tmp_path / "work"
+    notes.mkdir()
+    work.mkdir()
+    reader = MemoryReader({"a": 10})
+    batch = SparkBatch(context, reader, split, Recorder(work).apply, 3, Noting(notes))
+    batch.warm_up()
+    assert list(notes.iterdir()), "the warm-up prepared nobody"
+    batch(MemorySource(reader).plan())
+    assert [path.read_text() for path in notes.iterdir()] == ["prepared\n"] * len(list(notes.iterdir()))
+
+
 def test_a_worker_keeps_what_it_has_imported_out_of_garbage_collection(context: SparkContext, tmp_path: Path) -> None:
     batch_of(context, MemoryReader({"a": 10}), tmp_path).warm_up()
     kept = context.parallelize(range(2), 2).map(lambda _: gc.get_freeze_count()).collect()
