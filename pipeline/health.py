@@ -17,7 +17,9 @@ from typing import Final, NamedTuple
 from pipeline.batch import Batch
 from pipeline.complaints import Complaints, iso
 from pipeline.errors import PipelineError
-from pipeline.metrics import Metrics
+from pipeline.glance import Answer, Glance, ShardAges, Waiting
+from pipeline.history import History
+from pipeline.metrics import Metrics, counted
 
 INTERVALS: Final = 10
 """Intervals of the stream without a turn, or without progress, after which the answer changes."""
@@ -52,7 +54,7 @@ class Health:
         self._state = "starting"
         self._since = self._turned = self._progressed = clock()
         self._batch_began: float | None = None
-        self._last_batch: Mapping[str, object] = {}
+        self._history = History(clock)
 
     # --- what the driver tells
 
@@ -87,12 +89,13 @@ class Health:
     def went_through(self, batch: Batch, seconds: Mapping[str, float]) -> None:
         """A batch was applied and committed. One without records is progress where all shards are at their tips."""
         self.metrics.tell_batch(batch, seconds)
+        self._history.add(batch.outcomes)
         if batch.moved or (batch.progress and all(reached.at_tip for reached in batch.progress.values())):
             self._progressed = self._clock()
 
     def tells(self, batch: Mapping[str, object]) -> None:
-        """What the log says of the last batch."""
-        self._last_batch = {"ended": iso(self._clock()), **batch}
+        """What the log says of a batch."""
+        self._history.tell({"ended": iso(self._clock()), **batch})
 
     def failed(self, error: PipelineError) -> None:
         """A batch, a shard of one, or a look at the leases did not go through."""
@@ -119,23 +122,34 @@ class Health:
         verdict = self._within(idle, self._longest_rest, "leading, since the last progress")
         return verdict if verdict.ok else Verdict(False, f"{verdict.why}; {self._waiting()}")
 
-    def status(self) -> dict[str, object]:
+    def now(self) -> str:
+        """ISO 8601, UTC."""
+        return iso(self._clock())
+
+    def status(self) -> Glance:
         """Everything at a glance, for people and scripts."""
-        now = self._clock()
-        ages = {
-            shard: {"lag_seconds": _age(now, moments.applied), "checkpoint_age_seconds": _age(now, moments.durable)}
-            for shard, moments in self.metrics.shards().items()
-        }
+        now, metrics = self._clock(), self.metrics
         waits = self.complaints.waits().items()
-        return {
-            "state": self._state,
-            "since": iso(self._since),
-            "healthy": self.alive()._asdict(),
-            "ready": self.ready()._asdict(),
-            "waiting": [{"for": what, "since": iso(wait.since), "reason": wait.reason} for what, wait in waits],
-            "last_batch": self._last_batch,
-            "shards": ages,
-        }
+        return Glance(
+            state=self._state,
+            since=iso(self._since),
+            healthy=Answer(*self.alive()),
+            ready=Answer(*self.ready()),
+            waiting=[Waiting(what, iso(wait.since), wait.reason) for what, wait in waits],
+            stopped=dict(metrics.stopped()),
+            shards={
+                shard: ShardAges(_age(now, moments.applied), _age(now, moments.durable))
+                for shard, moments in sorted(metrics.shards().items())
+            },
+            retention_seconds=metrics.retention(),
+            per_minute=self._history.per_minute(),
+            outcomes=self._history.outcomes(),
+            letters=counted(metrics.letters),
+            oldest_letter_seconds=_age(now, None if metrics.oldest_letter is None else metrics.oldest_letter * 1000),
+            mails=counted(metrics.mails),
+            audit_findings=None if metrics.audit is None else metrics.audit.findings,
+            batches=self._history.batches(),
+        )
 
     def _become(self, state: str) -> None:
         if self._state != state:
@@ -151,5 +165,5 @@ class Health:
         return "; ".join(said) or "waiting for nothing that it knows of"
 
 
-def _age(now: float, moment_ms: int | None) -> float | None:
+def _age(now: float, moment_ms: float | None) -> float | None:
     return None if moment_ms is None else round(max(0.0, now - moment_ms / 1000), 1)

@@ -120,6 +120,10 @@ class KinesisSource:
             self.stopped[shard] = why
             log.error("shard stopped", shard=shard, reason=why, mend="accept-loss")
 
+    def retention(self) -> float | None:
+        """How long the stream keeps a record, in seconds, as it was last looked at; None before. For any thread."""
+        return self._retention_ms / 1000 or None
+
     def caught_up_since_start(self) -> bool:
         """Whether every shard, with all descendants, was read to what it held at `acquire`, to its tip or its end."""
         return (

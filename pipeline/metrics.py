@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -22,19 +22,30 @@ SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 6
 MESSAGES: Final = (1, 5, 10, 50, 100, 250, 500, 1000, 2500, 5000)
 
 
+class Audited(NamedTuple):
+    """The last audit: what did not hold, and when it ended, in seconds since the epoch."""
+
+    findings: int
+    ended: float
+
+
 class Metrics:
     """All metrics of this process.
 
-    `shards`: the moments of every shard held now. `waits`: what is waited for → since when, in seconds since the epoch.
-    Both are called by the thread that collects. `clock`: seconds since the epoch.
+    `shards`: the moments of every shard held now. `stopped`: the shards that are not read on → why. `retention`: how
+    long the stream keeps a record, in seconds; None where not known. `waits`: what is waited for → since when, in
+    seconds since the epoch. All of them are called by the thread that collects. `clock`: seconds since the epoch.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.registry = CollectorRegistry()
         self.shards: Callable[[], Mapping[str, Moments]] = dict
+        self.stopped: Callable[[], Mapping[str, str]] = dict
+        self.retention: Callable[[], float | None] = lambda: None
         self.waits: Callable[[], Mapping[str, float]] = dict
         self.oldest_letter: float | None = None
         """When the oldest dead letter's record arrived, in seconds since the epoch."""
+        self.audit: Audited | None = None
         gauge, counter, histogram = self._gauge, self._counter, self._histogram
         self.up_since = gauge("start_time_seconds", "When this process began, in seconds since the epoch")
         self.up_since.set(clock())
@@ -90,7 +101,7 @@ class Metrics:
             "Share of a written table's AUTO_INCREMENT ids that is left: 1 none used, 0 exhausted",
             "table",
         )
-        self.registry.register(_Ages(self, clock))
+        self.registry.register(_Asked(self, clock))
 
     def tell_reports(self, reports: Sequence[Report]) -> None:
         """What the partitions had to do, also where one of them failed."""
@@ -118,7 +129,7 @@ class Metrics:
         """Drop what only the driver that leads knows."""
         for gauge in (self.letters, self.mails, self.ids_left):
             gauge.clear()
-        self.oldest_letter = None
+        self.oldest_letter = self.audit = None
         self.connections.labels("used").set(0)
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
@@ -131,8 +142,14 @@ class Metrics:
         return Histogram(f"{PREFIX}_{name}", text, labels, buckets=buckets, registry=self.registry)
 
 
-class _Ages(Collector):
-    """Ages grow while nothing happens, so they are computed when asked for."""
+def counted(gauge: Gauge) -> dict[str, int]:
+    """A gauge with one label: its label's values → numbers."""
+    samples = [sample for family in gauge.collect() for sample in family.samples]
+    return {next(iter(sample.labels.values())): int(sample.value) for sample in samples}
+
+
+class _Asked(Collector):
+    """Computed when asked for: ages, which grow while nothing happens, and what others keep."""
 
     def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
         self._metrics, self._clock = metrics, clock
@@ -172,10 +189,40 @@ class _Ages(Collector):
             now,
             {} if oldest is None else {"": oldest},
         )
+        audit = self._metrics.audit
+        yield _ages(
+            "audit_age_seconds",
+            "Seconds since the last `python -m pipeline audit` ended, looked up with letters; absent before the first",
+            None,
+            now,
+            {} if audit is None else {"": audit.ended},
+        )
+        yield _plain(
+            "audit_findings",
+            "What did not hold in the last audit: messages without their outcome, rows, balances. 0: all holds",
+            {} if audit is None else {"": audit.findings},
+        )
+        yield _plain(
+            "shard_stopped",
+            "1: this shard is not read on, since records of it were trimmed unread; an operator decides (accept-loss)",
+            dict.fromkeys(self._metrics.stopped(), 1),
+            "shard",
+        )
+        retention = self._metrics.retention()
+        yield _plain(
+            "retention_seconds",
+            "How long the stream keeps a record: a lag beyond it is a loss",
+            {} if retention is None else {"": retention},
+        )
 
 
 def _ages(name: str, text: str, label: str | None, now: float, since: Mapping[str, float]) -> GaugeMetricFamily:
+    return _plain(name, text, {value: max(0.0, now - moment) for value, moment in since.items()}, label)
+
+
+def _plain(name: str, text: str, values: Mapping[str, float], label: str | None = None) -> GaugeMetricFamily:
+    """`values`: of the label, or one of "" where there is none."""
     family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=[label] if label else [])
-    for value, moment in since.items():
-        family.add_metric([value] if label else [], max(0.0, now - moment))
+    for value, number in values.items():
+        family.add_metric([value] if label else [], number)
     return family

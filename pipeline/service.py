@@ -100,10 +100,12 @@ class Service:
 
     def _source(self) -> KinesisSource:
         keeper = LeaseKeeper(self._leases, str(uuid.uuid4()), on_look=self._health.turned)
-        self._health.metrics.shards = keeper.moments
-        return KinesisSource(
+        source = KinesisSource(
             self._reader, keeper, self._settings.initial_position, self._settings.max_records_per_shard
         )
+        metrics = self._health.metrics
+        metrics.shards, metrics.stopped, metrics.retention = keeper.moments, source.stopped.copy, source.retention
+        return source
 
     def _partition(self) -> Partition:
         settings = self._settings

@@ -1,8 +1,8 @@
-"""HTTP on the driver's port: /metrics for Prometheus, /healthz and /readyz for the orchestrator, /status for people."""
+"""HTTP on the driver's port: / for people, /status for scripts, /metrics for Prometheus, /healthz and /readyz for the
+orchestrator."""
 
 from __future__ import annotations
 
-import json
 import socket
 import socketserver
 import threading
@@ -10,14 +10,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import msgspec
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from pipeline.health import Health, Verdict
+from pipeline.status_page import page
 
 PATIENCE = 10.0
 """Seconds that a client may take to ask."""
 TEXT = "text/plain; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+SAFE = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+"""The page loads and runs nothing, whatever may be in it."""
 
 log = structlog.get_logger()
 
@@ -81,9 +90,11 @@ class _Handler(BaseHTTPRequestHandler):
             case "/readyz":
                 self._tell(health.ready())
             case "/status":
-                self._answer(200, "application/json", json.dumps(health.status(), indent=1).encode())
+                self._answer(200, "application/json", msgspec.json.encode(health.status()))
+            case "/":
+                self._answer(200, HTML, page(health.status(), health.now()))
             case _:
-                self._answer(404, TEXT, b"there are /metrics, /healthz, /readyz and /status\n")
+                self._answer(404, TEXT, b"there are /, /metrics, /healthz, /readyz and /status\n")
 
     def _tell(self, verdict: Verdict) -> None:
         self._answer(200 if verdict.ok else 503, TEXT, f"{verdict.why}\n".encode())
@@ -92,6 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
+        for name, value in SAFE.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 

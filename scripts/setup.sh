@@ -63,6 +63,8 @@ missing_packages() {
     command -v my_print_defaults >/dev/null || echo mariadb-client-core
     node_is_new_enough || echo nodejs
     command -v npm >/dev/null || echo npm
+    # A browser without windows, for the page on the driver's port: 100 MB to fetch, 16 s.
+    command -v chromium-headless-shell >/dev/null || echo chromium-headless-shell
 }
 
 apt_install() {
@@ -105,7 +107,7 @@ install_emulators() {
 
 everything_is_there() {
     local program
-    for program in java mariadbd my_print_defaults node; do
+    for program in java mariadbd my_print_defaults node chromium-headless-shell; do
         command -v "$program" >/dev/null || return 1
     done
     [ "$(cat "$STAMP" 2>/dev/null)" = "$fingerprint" ] && [ -d "$EMULATORS/node_modules" ] &&

@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.operations.commands import Json, Reason, Type, app, run, shown
-from pipeline.operations.output import Declined, age, answer, aside, plain, progress, span
+from pipeline.operations.output import Declined, age, answer, aside, plain, progress
+from pipeline.spans import span
 
 if TYPE_CHECKING:
     from pipeline.operations.finding import Finding

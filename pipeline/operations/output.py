@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import typer
@@ -15,6 +15,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from pipeline.errors import PipelineError
+from pipeline.spans import span
 
 SAY_EVERY = 5.0
 """Seconds between two lines of progress where there is no terminal."""
@@ -85,11 +86,3 @@ def _lines(title: str, total: int | None) -> Advance:
 def age(moment: datetime) -> str:
     """How long ago, in its two largest units."""
     return span(datetime.now(UTC) - moment)
-
-
-def span(length: timedelta) -> str:
-    """A length of time in its two largest units: `3 d 4 h`, `12 s`."""
-    seconds = max(0, int(length.total_seconds()))
-    parts = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s")]
-    first = next((index for index, (number, _) in enumerate(parts) if number), 3)
-    return " ".join(f"{number} {unit}" for number, unit in parts[first : first + 2] if number or unit == "s")

@@ -14,11 +14,12 @@ from pipeline.errors import PipelineError, Trimmed
 from pipeline.lease import Lease
 from pipeline.operations.holders import RENEWED_WITHIN, living, owners
 from pipeline.operations.letters import Group, Wanted, gather, grouped
-from pipeline.operations.output import Advance, span
+from pipeline.operations.output import Advance
 from pipeline.operations.table_growth import Recent, recent
 from pipeline.operations.workbench import Workbench
 from pipeline.records import END, START, Range
 from pipeline.shards import Stream, describe, list_shards
+from pipeline.spans import span
 
 LATELY = timedelta(minutes=5)
 COUNTED = 1000

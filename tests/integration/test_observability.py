@@ -209,7 +209,7 @@ def test_a_lease_table_that_is_away_is_waited_for(service: Watched) -> None:
 def test_a_standby_is_healthy_ready_and_says_so(service: Watched) -> None:
     standby = Health(INTERVAL)
     with leading(service), service.running(service.another(standby)):
-        until(lambda: standby.status()["state"] == "standing by")
+        until(lambda: standby.status().state == "standing by")
         assert (standby.alive().ok, standby.ready()) == (True, (True, "standing by"))
         assert samples(standby)["bank_stream_leading", ()] == 0
         assert service.value("leading") == 1
@@ -226,7 +226,7 @@ def test_the_port_tells_probes_metrics_and_status(service: Watched) -> None:
         assert (status, "bank_stream_lag_seconds{shard=" in text) == (200, True)
         told = json.loads(get(port, "/status")[1])
         assert told["state"] == "leading"
-        assert told["last_batch"]["records"] == 1
+        assert told["batches"][0]["records"] == 1
         assert set(told["shards"]) == {FIRST_SHARD}
         assert get(port, "/elsewhere")[0] == 404
         service.clock.ahead += 1000

@@ -76,9 +76,10 @@ class Watched:
     def another(self, health: Health, helpers: Sequence[Helper] = ()) -> Driver:
         """A driver of the same stream, with the same leases."""
         keeper = LeaseKeeper(self._leases, str(uuid.uuid4()), FAILOVER, on_look=health.turned)
-        health.metrics.shards = keeper.moments
         reader = KinesisReader(self._reached, self.stream.name, patience=0.2)
         source = KinesisSource(reader, keeper, "TRIM_HORIZON", 1000, clock=self.clock)
+        metrics = health.metrics
+        metrics.shards, metrics.stopped, metrics.retention = keeper.moments, source.stopped.copy, source.retention
 
         def run(ranges: Sequence[Range]) -> list[Report]:
             unread: dict[str, tuple[str, str]] = {}

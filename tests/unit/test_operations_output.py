@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from pipeline.__main__ import compose
 from pipeline.operations.commands import app
 from pipeline.operations.letters import read_key
-from pipeline.operations.output import WrongUsage, span
+from pipeline.operations.output import WrongUsage
+from pipeline.spans import span
 
 COMMANDS = sorted(one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands)
 
