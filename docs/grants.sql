@@ -30,9 +30,10 @@ GRANT SELECT, INSERT ON bytecrunchers.card_transactions TO 'stream'@'%';
 GRANT SELECT, INSERT ON bytecrunchers.loan_payments TO 'stream'@'%';
 GRANT SELECT, INSERT ON bytecrunchers.stocks TO 'stream'@'%';
 GRANT SELECT, INSERT, UPDATE ON bytecrunchers.fraud_alerts TO 'stream'@'%';
+GRANT SELECT ON bytecrunchers.audits TO 'stream'@'%';
 
--- An operator: what the service may (`redrive` and `replay` apply messages as it does), the log of operations, and
--- `scrub`, which empties three columns. `compare` needs SELECT on the other schema as well.
+-- An operator: what the service may (`redrive` and `replay` apply messages as it does), the log of operations, the
+-- notes of `audit`, and `scrub`, which empties three columns. `compare` needs SELECT on the other schema as well.
 GRANT LOCK TABLES ON bytecrunchers.* TO 'stream_operator'@'%';
 GRANT SELECT ON bytecrunchers.alembic_version TO 'stream_operator'@'%';
 GRANT SELECT (id, email, first_name) ON bytecrunchers.users TO 'stream_operator'@'%';
@@ -45,3 +46,5 @@ GRANT SELECT, INSERT ON bytecrunchers.loan_payments TO 'stream_operator'@'%';
 GRANT SELECT, INSERT ON bytecrunchers.stocks TO 'stream_operator'@'%';
 GRANT SELECT, INSERT, UPDATE ON bytecrunchers.fraud_alerts TO 'stream_operator'@'%';
 GRANT SELECT, INSERT, UPDATE ON bytecrunchers.operations_log TO 'stream_operator'@'%';
+GRANT SELECT, INSERT ON bytecrunchers.audits TO 'stream_operator'@'%';
+GRANT SELECT, INSERT, UPDATE ON bytecrunchers.audit_balances TO 'stream_operator'@'%';

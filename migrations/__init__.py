@@ -13,7 +13,7 @@ import mysql.connector
 from pipeline.errors import Fatal
 from pipeline.mysql_location import MysqlLocation
 
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 """In their order; the last is what this version of the service needs."""
 
 COMMAND: Final = "python -m migrations"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pipeline.operations import comparing, looking, mending  # noqa: F401 - they make the commands
+from pipeline.operations import auditing, comparing, looking, mending  # noqa: F401 - they make the commands
 from pipeline.operations.bank import Bank
 from pipeline.operations.commands import app
 from pipeline.settings import Settings
 
 NOTED = "UPDATE operations_log SET counts = counts WHERE 1 = 0"
+AUDITED = "INSERT INTO audits SELECT * FROM audits WHERE 1 = 0"
+BALANCED = (
+    "INSERT INTO audit_balances SELECT * FROM audit_balances AS b WHERE 1 = 0 ON DUPLICATE KEY UPDATE opening = 0"
+)
 SCRUBBED = "UPDATE card_transactions SET pin = NULL, cvc1 = NULL, cvc2 = NULL WHERE 1 = 0"
 
 
@@ -15,10 +19,10 @@ def compose(settings: Settings) -> Bank:
     """The bank as the service itself has it. Imported here, since the engine knows none."""
     import migrations
     import stream_consumer
-    from bank import statuses, tables
+    from bank import books, statuses, tables
     from card_transactions.alerts import SENDER
     from card_transactions.tables import FRAUD_ALERTS
-    from pipeline.operations.bank import Attempt
+    from pipeline.operations.bank import Attempt, Books
     from pipeline.unit_of_work import REFUSED
 
     nothing = ("[]",)
@@ -35,6 +39,8 @@ def compose(settings: Settings) -> Bank:
             Attempt("users", "SELECT", "SELECT email, first_name FROM users WHERE 1 = 0"),
             Attempt("fraud_alerts", "SELECT, INSERT, UPDATE", "UPDATE fraud_alerts SET sent_at = sent_at WHERE 1 = 0"),
             Attempt("operations_log", "SELECT, INSERT, UPDATE", NOTED, operators=True),
+            Attempt("audits", "SELECT, INSERT", AUDITED, operators=True),
+            Attempt("audit_balances", "SELECT, INSERT, UPDATE", BALANCED, operators=True),
             Attempt("card_transactions", "UPDATE (pin, cvc1, cvc2)", SCRUBBED, operators=True),
         ),
         outbox=FRAUD_ALERTS.name,
@@ -44,6 +50,7 @@ def compose(settings: Settings) -> Bank:
             {statuses.NO_ACCOUNT, statuses.NO_MERCHANT, statuses.NO_LOAN, statuses.BALANCE_OVERFLOW, REFUSED}
         ),
         kept_whole=frozenset({"transaction", "loan_payment", "stock"}),
+        books=Books("accounts", books.MOVEMENTS),
     )
 
 

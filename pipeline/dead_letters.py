@@ -99,6 +99,11 @@ class DeadLetters:
         puts = [{"PutRequest": {"Item": to_item(letter)}} for letter in stored]
         _in_parallel(partial(self._apply, deadline=deadline), _batches(puts, PUT_BATCH))
 
+    def known(self, keys: Collection[int]) -> set[int]:
+        """Those of these keys that have a letter."""
+        deadline = time.monotonic() + self.seconds
+        return {key for batch in _batches(list(keys), GET_BATCH) for key in self._seen(batch, deadline)}
+
     def _stored(self, letter: Letter, before: Item, now: datetime) -> StoredLetter:
         first = datetime.fromisoformat(before["first_seen"]["S"]) if "first_seen" in before else now
         attempts = int(before["attempts"]["N"]) if "attempts" in before else 0

@@ -27,7 +27,7 @@ from pipeline.starting import wait_for
 from pipeline.status_server import served
 from pipeline.stopping import StopSignal
 from pipeline.stream import SparkBatch, build_context, run
-from pipeline.survey import DatabaseLook, LetterLook, Survey
+from pipeline.survey import AuditLook, DatabaseLook, LetterLook, Survey
 
 NAME = "bank-stream"
 PROBE = 5.0
@@ -123,8 +123,11 @@ class Service:
         metrics = self._health.metrics
         metrics.connections.labels("allowed").set(self._settings.partitions * self._settings.max_threads)
         tables = tuple(domain.table.name for domain in self._router.routes.values())
+        connect = self.database.connect
         return Survey(
-            LetterLook(metrics, self._letters), DatabaseLook(metrics, self.database.connect, tables, self._outbox)
+            LetterLook(metrics, self._letters),
+            DatabaseLook(metrics, connect, tables, self._outbox),
+            AuditLook(metrics, connect),
         )
 
     def _answers(self, stop: StopSignal) -> bool:

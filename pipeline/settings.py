@@ -147,7 +147,7 @@ class Settings(BaseModel):
     )
     chunk_size: Count = _setting("Most messages of one database transaction", "500", "messages", default=500, le=5000)
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = _setting(
-        "Port of the driver's page, /metrics, /healthz, /readyz and /status; 0: none. One that is taken is done without",
+        "Port of the driver's page, /status, /metrics and probes; 0: none. One that is taken is done without",
         "8080",
         "port",
         default=8080,

@@ -13,6 +13,7 @@ import structlog
 from pipeline.dead_letters import DeadLetters
 from pipeline.errors import PipelineError
 from pipeline.headroom import ids_left
+from pipeline.last_audit import last_audit
 from pipeline.metrics import Metrics
 
 EVERY = 60.0
@@ -77,6 +78,22 @@ class DatabaseLook:
     def forget(self) -> None:
         self._metrics.ids_left.clear()
         self._metrics.mails.clear()
+
+
+class AuditLook:
+    """What the last audit found, and when."""
+
+    name = "the last audit"
+
+    def __init__(self, metrics: Metrics, connect: Callable[[], Any]) -> None:
+        self._metrics, self._connect = metrics, connect
+
+    def take(self) -> None:
+        with closing(self._connect()) as connection:
+            self._metrics.audit = last_audit(connection)
+
+    def forget(self) -> None:
+        self._metrics.audit = None
 
 
 class Survey:

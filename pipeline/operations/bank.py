@@ -25,6 +25,17 @@ class Attempt(NamedTuple):
     operators: bool = False
 
 
+class Books(NamedTuple):
+    """Where balances are, and what moves them: what an audit holds against each other.
+
+    `accounts`: the table, with `id` and `balance`. `movements`: a written table → what its accepted rows moved, as a
+    SELECT of account and amount over the rows with `{after}` < id <= `{through}`.
+    """
+
+    accounts: str
+    movements: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class Bank:
     """`check_schema`: raises `Fatal` where the schema behind a connection does not fit.
@@ -43,6 +54,7 @@ class Bank:
     scrubbed: tuple[str, tuple[str, ...]]
     after_reading: frozenset[str]
     kept_whole: frozenset[str]
+    books: Books
 
     @property
     def tables(self) -> list[str]:

@@ -113,7 +113,7 @@ def _tried(bench: Workbench, attempt: Attempt) -> Finding:
         bench.work(once)
     except PipelineError as error:
         if attempt.operators:
-            return warn(what, f"{error}: this user cannot redrive, replay, scrub", f"for operators: {mend}")
+            return warn(what, f"{error}: this user cannot redrive, replay, audit, scrub", f"for operators: {mend}")
         return fail(what, str(error), mend)
     return ok(what, attempt.rights)
 

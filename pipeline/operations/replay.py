@@ -15,12 +15,10 @@ from pipeline.errors import Trimmed
 from pipeline.lease import Lease
 from pipeline.operations.output import Advance, WrongUsage
 from pipeline.operations.redrive import apply_records
+from pipeline.operations.shard_pages import BYTES, RECORDS, pages
 from pipeline.operations.workbench import Workbench
-from pipeline.records import END, EPOCH, START, Range, Record
+from pipeline.records import EPOCH, START, Range, Record
 from pipeline.shards import Shard, list_shards
-
-RECORDS = 2_000
-BYTES = 8 * 1024 * 1024
 
 
 class Span(NamedTuple):
@@ -68,20 +66,15 @@ def _shards(bench: Workbench, only: str | None) -> list[Shard]:
 
 
 def _read(bench: Workbench, shard: Shard, span: Span, lease: Lease, counts: Counter[str]) -> Iterator[Sequence[Record]]:
-    after = START
-    while True:
-        wanted = Range(shard.id, after, span.first, shard.hash_range, RECORDS, BYTES)
-        try:
-            extent = bench.reader.read(wanted)
-        except Trimmed:
-            counts["shards_trimmed"] += 1
-            return
-        within = [record for record in extent.records if span.first <= record.arrived_ms < span.end]
-        committed = [record for record in within if record.position <= lease.checkpoint]
-        counts["after_checkpoint"] += len(within) - len(committed)
-        if committed:
-            yield committed
-        past = any(record.arrived_ms >= span.end or record.position > lease.checkpoint for record in extent.records)
-        if past or extent.at_tip or extent.through == END:
-            return
-        after = max(after, extent.through)
+    wanted = Range(shard.id, START, span.first, shard.hash_range, RECORDS, BYTES)
+    try:
+        for extent in pages(bench.reader, wanted):
+            within = [record for record in extent.records if span.first <= record.arrived_ms < span.end]
+            committed = [record for record in within if record.position <= lease.checkpoint]
+            counts["after_checkpoint"] += len(within) - len(committed)
+            if committed:
+                yield committed
+            if any(record.arrived_ms >= span.end or record.position > lease.checkpoint for record in extent.records):
+                return
+    except Trimmed:
+        counts["shards_trimmed"] += 1

@@ -42,28 +42,28 @@ def growth(transaction: Transaction, table: str) -> Growth:
     following = re.search(r"AUTO_INCREMENT=(\d+)", str(made))
     next_id = int(following.group(1)) if following else 1
     highest = 2 ** (_BITS[kind.lower()] - (unsigned is None)) - 1
-    since = _now(transaction) - timedelta(days=1)
-    return Growth(next_id, highest, next_id - min(next_id, _first_id(transaction, table, since, next_id)))
+    since = now_of(transaction) - timedelta(days=1)
+    return Growth(next_id, highest, next_id - min(next_id, first_id(transaction, table, since, next_id)))
 
 
 def recent(table: str, length: timedelta, transaction: Transaction) -> Recent:
     """Rows that were applied within `length` from now."""
-    since = _now(transaction) - length
+    since = now_of(transaction) - length
     ((highest,),) = transaction.query(f"SELECT COALESCE(MAX(id), 0) FROM `{table}`")
-    first = _first_id(transaction, table, since, int(highest) + 1)
+    first = first_id(transaction, table, since, int(highest) + 1)
     sql = f"SELECT COUNT(*) FROM `{table}` WHERE id >= %s AND applied_at >= %s"
     ((rows,),) = transaction.query(sql, (first, since))
     newest = transaction.query(f"SELECT applied_at FROM `{table}` ORDER BY id DESC LIMIT 1")
     return Recent(int(rows), newest[0][0] if newest else None)
 
 
-def _now(transaction: Transaction) -> datetime:
+def now_of(transaction: Transaction) -> datetime:
     ((now,),) = transaction.query("SELECT UTC_TIMESTAMP(6)")
     assert isinstance(now, datetime)
     return now
 
 
-def _first_id(transaction: Transaction, table: str, since: datetime, end: int) -> int:
+def first_id(transaction: Transaction, table: str, since: datetime, end: int) -> int:
     """The lowest id whose row was applied at `since` or later, by halving; `end` where there is none.
 
     Rows of an older service have no `applied_at`, and count as older.

@@ -92,6 +92,10 @@ def test_every_metric_moves(service: Watched, database: Schema) -> None:
         "INSERT INTO fraud_alerts (accounts_id, transfer_value, memo, time_stamp, event_id, parked_at)"
         " VALUES (1, 1, '', NOW(), REPEAT('x', 16), NOW())"
     )
+    database.execute(
+        "INSERT INTO audits (began_at, ended_at, who, accepted, findings, counts)"
+        " VALUES (UTC_TIMESTAMP(), UTC_TIMESTAMP() - INTERVAL 1 HOUR, 'Ada', 0, 7, '{}')"
+    )
     with leading(service):
         service.put(transfer(rich, shop, 5, id="a"), transfer(rich, shop, 5, id="a"), transfer(rich, shop, 6, id="a"))
         service.put(transfer(rich, 4_000_000_000, 5), payment(card, shop, 99.0, location="FR", cvc2=None))
@@ -111,6 +115,8 @@ def test_every_metric_moves(service: Watched, database: Schema) -> None:
         service.tick_until(lambda: service.value("checkpoint_age_seconds", shard=FIRST_SHARD) is not None)
         until(lambda: service.value("mails", state="waiting"))
         until(lambda: service.value("letters", reason="no_account") or service.value("oldest_letter_age_seconds"))
+        until(lambda: service.value("audit_age_seconds"))
+        service.driver._source.stop_shard(FIRST_SHARD, "records of it were trimmed")
         after = {**waiting, **service.samples()}
     unmoved = {
         name
@@ -126,6 +132,9 @@ def test_every_metric_moves(service: Watched, database: Schema) -> None:
     assert before["bank_stream_start_time_seconds", ()] > 1.6e9
     assert after["bank_stream_id_conflicts_total", (("type", "transaction"),)] == 1
     assert after["bank_stream_mails", (("state", "parked"),)] == 1
+    assert after["bank_stream_audit_findings", ()] == 7
+    assert 3600 <= after["bank_stream_audit_age_seconds", ()] < 7200
+    assert after["bank_stream_retention_seconds", ()] == 24 * 3600
     assert service.value("leading") == 0, "after the end"
     until(lambda: service.value("mails", state="waiting") is None)  # known to the leader alone
 

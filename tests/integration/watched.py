@@ -27,7 +27,7 @@ from pipeline.kinesis_source import KinesisSource
 from pipeline.leases import LeaseTable
 from pipeline.records import Range, Report
 from pipeline.routing import Router
-from pipeline.survey import DatabaseLook, LetterLook, Survey
+from pipeline.survey import AuditLook, DatabaseLook, LetterLook, Survey
 from tests.contract.misbehaving import Misbehaving, misbehaving
 from tests.contract.streams import TestStream
 from tests.faults.proxy import Cut, Proxy, cutting
@@ -70,7 +70,8 @@ class Watched:
         tables = tuple(domain.table.name for domain in bank.partition.router.routes.values())
         metrics = self.health.metrics
         look = DatabaseLook(metrics, door.database.connect, tables, unsent)
-        self.survey = Survey(LetterLook(metrics, letters), look, every=0.1)
+        audit = AuditLook(metrics, door.database.connect)
+        self.survey = Survey(LetterLook(metrics, letters), look, audit, every=0.1)
         self.driver = self.another(self.health, [self.survey])
 
     def another(self, health: Health, helpers: Sequence[Helper] = ()) -> Driver:
