@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ from tests.schema import Schema
 
 SHAPE = BankShape(200)
 ALL = ("--accounts", "1-4294967295")
-MESSAGES = 600
+MESSAGES = 300
 RICH, SHOP, NOBODY = 1, 2, 999
 
 
@@ -56,9 +57,8 @@ def bank(database: Schema, moto: str) -> Operated:
 def found(bank: Operated, *arguments: str) -> dict[str, int]:
     """What does not hold."""
     answer = bank.run("audit", *arguments, "--json")
-    assert answer.exit_code in (0, 1), answer.output
-    told: dict[str, int] = bank.json("audit", *arguments, code=answer.exit_code)["findings"]
-    assert answer.exit_code == int(bool(told))
+    told: dict[str, int] = json.loads(answer.stdout)["findings"]
+    assert answer.exit_code == int(bool(told)), answer.output
     return told
 
 
@@ -112,12 +112,16 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("what", TAMPERED)
-def test_whatever_is_done_behind_its_back_is_told_until_it_is_accepted(bank: Operated, what: str) -> None:
+def test_whatever_is_done_behind_its_back_is_told(bank: Operated, what: str) -> None:
     statement, expected = TAMPERED[what]
     assert bank.schema.execute(statement) == 1
     assert found(bank, *ALL) == expected
-    assert found(bank, *ALL) == expected, "again, until somebody has mended or accepted it"
-    assert bank.json("audit", *ALL, "--accept", code=1)["findings"] == expected
+
+
+def test_a_finding_comes_back_until_it_is_accepted(bank: Operated) -> None:
+    bank.schema.execute("UPDATE accounts SET balance = balance - 1 WHERE id = 1")
+    for arguments in (ALL, ALL, (*ALL, "--accept")):
+        assert found(bank, *arguments) == {"balance_differs": 1}
     assert found(bank, *ALL) == {}
 
 
@@ -174,7 +178,7 @@ def test_the_service_may_move_money_meanwhile(database: Schema, moto: str) -> No
         fill(connection, SHAPE, 1)
     bank.json("audit", *ALL)
     put(bank.stream.client, bank.stream.name, islice(Traffic(1, SHAPE, odd=0.3, ids=0.3), MESSAGES))
-    consuming = threading.Thread(target=lambda: [bank.consume(25) for _ in range(MESSAGES // 25)])
+    consuming = threading.Thread(target=lambda: [bank.consume(50) for _ in range(MESSAGES // 50)])
     consuming.start()
     beside: list[Any] = []
     while consuming.is_alive() or not beside:
