@@ -15,7 +15,7 @@ from pipeline.errors import Trimmed
 from pipeline.kinesis import KinesisReader
 from pipeline.last_audit import last_audit
 from pipeline.operations.redrive import apply_records
-from pipeline.records import Event
+from pipeline.records import END, Event
 from producers.bank import BankShape, fill
 from producers.kinesis import put
 from producers.traffic import Traffic
@@ -80,6 +80,13 @@ def test_what_is_applied_and_not_committed_yet_is_no_finding_now_or_later(bank: 
     assert (told["findings"], told["counts"]["messages"]) == ({}, 10)
     bank.consume()
     assert bank.json("audit", *ALL)["counts"]["messages"] == 2
+
+
+def test_a_shard_that_was_read_to_its_end_is_audited_once(bank: Operated) -> None:
+    (lease,) = bank.bench.leases()
+    bank.bench.lease_table.checkpoint(lease, END, caught_up_at=0)
+    assert bank.json("audit", *ALL)["counts"]["messages"] == 10
+    assert bank.json("audit", *ALL)["counts"]["messages"] == 0
 
 
 TAMPERED = {
