@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 UV := uv==0.13.8
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
-.PHONY: help setup unit test check format lock demo run bench clean
+.PHONY: help setup unit test check format lock demo run bench deploy teardown clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,12 @@ run: setup ## the service, against what the environment names (MYSQL_LOC, CONSUM
 
 bench: setup ## how fast it is on this machine
 	@$(PYTHON) -m benchmarks
+
+deploy: setup ## this commit onto the cluster, step by step (docs/operations.md, Deploying)
+	@for step in check build scan infrastructure push migrate deploy smoke; do k8s/bin/$$step || exit 1; done
+
+teardown: ## drain the service and remove the cluster; refused while work is left (FORCE=yes: not)
+	@k8s/bin/teardown
 
 clean: ## remove .venv, the emulators and every cache
 	@rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse

@@ -24,13 +24,18 @@ PATIENCE = 200.0
 
 
 class Options(msgspec.Struct):
-    """`shards`: records per shard. `seconds`: that applying a batch takes. `cap`: records of one shard in one batch."""
+    """`shards`: records per shard. `seconds`: that applying a batch takes. `cap`: records of one shard in one batch.
+
+    `spark`: options of its context. `waits`: the stream stays empty until there is a file `go` in the folder.
+    """
 
     shards: dict[str, int]
     seconds: float = 0.0
     cap: int = 1_000
     batch_length: float = 0.5
     until_caught_up: bool = False
+    spark: dict[str, str] = {}
+    waits: bool = False
 
 
 class FakeJob(Process):
@@ -100,11 +105,15 @@ def main(folder: Path, options: Options) -> int:
     from pipeline import logs
     from pipeline.driver import Driver
     from pipeline.errors import PipelineError
+    from pipeline.records import Range
     from pipeline.stopping import StopSignal
     from pipeline.stream import SparkBatch, build_context, run
     from tests.fakes import MemoryReader, MemorySource, Recorder, split
 
     class Noting(MemorySource):
+        def plan(self) -> list[Range]:
+            return [] if options.waits and not (folder / "go").exists() else super().plan()
+
         def release(self) -> None:
             done = {shard: through.sequence for shard, through in self.committed.items()}
             (folder / "committed").write_text(json.dumps(done))
@@ -112,7 +121,7 @@ def main(folder: Path, options: Options) -> int:
     logs.configure()
     stop = StopSignal()
     stop.listen()
-    context = build_context("fake", ["pipeline", "tests"])
+    context = build_context("fake", ["pipeline", "tests"], options.spark)
     (folder / "jvm").write_text(str(context._jvm.ProcessHandle.current().pid()))  # type: ignore[union-attr]
     source = Noting(MemoryReader(options.shards), max_records=options.cap)
     batch = SparkBatch(context, source.reader, split, Recorder(folder, options.seconds).apply, 2)

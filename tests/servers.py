@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import mysql.connector
 
@@ -188,9 +189,16 @@ class SparkCluster:
 
     def has(self, workers: int) -> bool:
         """Whether the Master counts that many workers as alive."""
+        return [worker["state"] for worker in self._workers()].count("ALIVE") >= workers
+
+    @property
+    def busy_cores(self) -> int:
+        """Cores that the Master has given to executors."""
+        return sum(worker["coresused"] for worker in self._workers())
+
+    def _workers(self) -> list[dict[str, Any]]:
         with urllib.request.urlopen(f"{self.ui}/json/", timeout=5) as answer:
-            states = [worker["state"] for worker in json.load(answer)["workers"]]
-            return states.count("ALIVE") >= workers
+            return list(json.load(answer)["workers"])
 
 
 @contextmanager
