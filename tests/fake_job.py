@@ -105,15 +105,11 @@ def main(folder: Path, options: Options) -> int:
     from pipeline import logs
     from pipeline.driver import Driver
     from pipeline.errors import PipelineError
-    from pipeline.records import Range
     from pipeline.stopping import StopSignal
     from pipeline.stream import SparkBatch, build_context, run
     from tests.fakes import MemoryReader, MemorySource, Recorder, split
 
     class Noting(MemorySource):
-        def plan(self) -> list[Range]:
-            return [] if options.waits and not (folder / "go").exists() else super().plan()
-
         def release(self) -> None:
             done = {shard: through.sequence for shard, through in self.committed.items()}
             (folder / "committed").write_text(json.dumps(done))
@@ -123,7 +119,8 @@ def main(folder: Path, options: Options) -> int:
     stop.listen()
     context = build_context("fake", ["pipeline", "tests"], options.spark)
     (folder / "jvm").write_text(str(context._jvm.ProcessHandle.current().pid()))  # type: ignore[union-attr]
-    source = Noting(MemoryReader(options.shards), max_records=options.cap)
+    reader = MemoryReader(options.shards, gate=folder / "go" if options.waits else None)
+    source = Noting(reader, max_records=options.cap)
     batch = SparkBatch(context, source.reader, split, Recorder(folder, options.seconds).apply, 2)
     driver = Driver(
         source, batch, partitions=2, batch_length=options.batch_length, until_caught_up=options.until_caught_up

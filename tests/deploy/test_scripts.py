@@ -45,7 +45,7 @@ def test_shellcheck_finds_nothing() -> None:
 
 
 def test_every_script_is_tested() -> None:
-    assert {path.name for path in scripts()} == {*STEPS, *OTHERS, "job", "common.sh"}
+    assert {path.name for path in scripts()} == {*STEPS, *OTHERS, "job", "common.sh", "try-image"}
 
 
 @pytest.mark.parametrize("script", [*STEPS, *OTHERS])
