@@ -57,5 +57,5 @@ teardown: ## drain the service and remove the cluster; refused while work is lef
 	@k8s/bin/teardown
 
 clean: ## remove .venv, the emulators and every cache
-	@rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse
+	@rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse k8s/rendered
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

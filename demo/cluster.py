@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -21,8 +20,9 @@ import typer
 from rich.console import Console
 
 from demo.__main__ import EXPECTED, Say
+from demo.job import LOOK, Job
 from demo.stage import SMALL_BATCHES, Stage, stage
-from tests.processes import free_port
+from tests.processes import Process, free_port
 from tests.servers import HERE, ROOT, SparkCluster, spark_cluster
 
 app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
@@ -83,15 +83,19 @@ def stop_signals() -> Iterator[threading.Event]:
 
 
 def serve(variables: Mapping[str, str], log: Path, wanted: threading.Event) -> int:
-    """Run the service until a stop is wanted, or it ends; its exit code. It is asked to stop with SIGTERM."""
-    with log.open("w") as lines:
-        service = subprocess.Popen(
-            COMMAND, cwd=ROOT, env={**os.environ, **variables}, stdout=lines, stderr=lines, start_new_session=True
-        )
-        while service.poll() is None and not wanted.wait(0.2):
+    """Run the service until a stop is wanted, or it ends; its exit code. It alone is asked to stop, with SIGTERM."""
+    process = Process("the service", COMMAND, log, log.exists, variables, ROOT)
+    process.start()
+    service = Job(process)
+    try:
+        while service.status() is None and not wanted.wait(LOOK):
             pass
-        service.terminate()
-        return service.wait()
+        os.kill(process.pid, signal.SIGTERM)
+        while (code := service.status()) is None:
+            time.sleep(LOOK)
+        return code
+    finally:
+        process.kill9()
 
 
 @app.command()
