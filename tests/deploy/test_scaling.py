@@ -16,9 +16,9 @@ SETTINGS = {
     "MAX_EXECUTORS": "2",
     "NUM_CORES": "1",
     "EXECUTOR_MEMORY": "512m",
-    "SCALING_INTERVAL": "3",
+    "SCALING_INTERVAL": "6",
 }
-INTERVAL = 1.5
+INTERVAL = 3.0
 """Seconds; a tick that finds nothing takes some 0.2 of them."""
 BACKLOG = {"a": 100_000}
 """Records; 100 in a batch that takes a fifth of a second: more than are applied before the second executor is there."""
