@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.health import LONGEST_START
 from tests.deploy.manifests import K8S, ROOT, driver, environment, spark_defaults, the
 from tests.deploy.stage import COMMIT, OUTPUTS, REGISTRY, STATUS, Stage, status
 
 STEPS = ["check", "build", "scan", "infrastructure", "push", "migrate", "deploy", "smoke"]
 OTHERS = ["render", "rollback", "redrive", "drain", "teardown"]
 KUBE = "kubectl --namespace bank-stream"
+DRIVER = "app.kubernetes.io/component=driver"
 UNDONE = f"{KUBE} rollout undo deployment/bank-stream"
 UNSEEN = {"REAL_KUBECTL": ""}
 """Where the manifests are not looked at, which takes the real kubectl a while."""
@@ -274,8 +276,18 @@ def test_draining_waits_until_driver_and_executors_have_gone(stage: Stage) -> No
         f"{KUBE} wait --for=delete pod --selector app.kubernetes.io/component=driver --timeout=1080s",
         f"{KUBE} wait --for=delete pod --selector app.kubernetes.io/component=executor --timeout=180s",
     ]
-    grace = driver(tuple(yaml.safe_load_all(stage.play("k8s/bin/deploy").starting("kubectl apply")[0]["manifests"])))
-    assert grace["terminationGracePeriodSeconds"] < 1080
+
+
+def test_scripts_wait_longer_than_a_drain_and_a_start_may_take(stage: Stage) -> None:
+    deployed = stage.play("k8s/bin/deploy")
+    manifests = tuple(yaml.safe_load_all(deployed.starting("kubectl apply")[0]["manifests"]))
+    grace = driver(manifests)["terminationGracePeriodSeconds"]
+    (drain,) = stage.play("k8s/bin/drain").starting(f"{KUBE} wait --for=delete pod --selector {DRIVER}")
+    (rollout,) = deployed.starting(f"{KUBE} rollout status")
+    patience = [int(one["call"].rpartition("--timeout=")[2].removesuffix("s")) for one in (drain, rollout)]
+    assert grace < patience[0]
+    assert grace + LONGEST_START < patience[1]
+    assert patience[1] < the("Deployment", "bank-stream", manifests)["spec"]["progressDeadlineSeconds"]
 
 
 REFUSED = {
