@@ -6,11 +6,10 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.deploy.manifests import KUBECTL, ROOT
 
@@ -26,7 +25,17 @@ OUTPUTS = {
 DESCRIBE = "aws cloudformation describe-stacks --stack-name bank-stream"
 STATUS = "kubectl --namespace bank-stream exec deployment/bank-stream --container driver -- python -m pipeline status"
 
+UNIT, RECORD = "\x1f", "\x1e"
+
 Answer = tuple[str, str, int]
+
+
+class Call(NamedTuple):
+    """A call of a stub: what it read, and what it would have sent to the cluster."""
+
+    line: str
+    input: str
+    manifests: str
 
 
 def status(*, alive: bool = True, waiting: str = "0", letters: int = 0) -> str:
@@ -60,11 +69,11 @@ class Played:
 
     code: int
     said: str
-    calls: list[dict[str, str]]
+    calls: list[Call]
 
     @property
     def lines(self) -> list[str]:
-        return [one["call"] for one in self.calls]
+        return [one.line for one in self.calls]
 
     @property
     def way_on(self) -> str:
@@ -73,9 +82,9 @@ class Played:
         assert "to go on: " in last, self.said
         return last
 
-    def starting(self, start: str) -> list[dict[str, str]]:
+    def starting(self, start: str) -> list[Call]:
         """The calls that start so."""
-        return [one for one in self.calls if one["call"].startswith(start)]
+        return [one for one in self.calls if one.line.startswith(start)]
 
 
 class Stage:
@@ -88,10 +97,8 @@ class Stage:
         shutil.copy(ROOT / "Makefile", self.root)
         programs = folder / "programs"
         programs.mkdir()
-        stub = Path(__file__).with_name("stub.py").read_text()
         for name in PROGRAMS:
-            (programs / name).write_text(f"#!{sys.executable} -ISE\n{stub}")
-            (programs / name).chmod(0o755)
+            (programs / name).symlink_to(Path(__file__).with_name("stub.sh"))
         (folder / "global-bundle.pem").write_text("certificates")
         self.environment = {
             "PATH": f"{programs}:{os.environ['PATH']}",
@@ -110,13 +117,15 @@ class Stage:
         fails: int | None = None,
     ) -> Played:
         """Run it. `answers` go before those that say that all is well; `fails`: the number of the call that fails."""
-        (self._folder / "answers.json").write_text(json.dumps([*answers, *ANSWERS]))
-        calls = self._folder / "calls"
-        calls.unlink(missing_ok=True)
+        wanted = [UNIT.join((start, output, str(code))) for start, output, code in (*answers, *ANSWERS)]
+        (self._folder / "answers").write_text("".join(f"{one}{RECORD}" for one in wanted))
+        noted = self._folder / "calls"
+        for before in (noted, self._folder / "count"):
+            before.unlink(missing_ok=True)
         given: dict[str, Any] = {**self.environment, **environment}
         given |= {} if fails is None else {"STUB_FAILS": str(fails), "REAL_KUBECTL": ""}
         ended = subprocess.run(
             command, cwd=self.root, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        lines = calls.read_text().splitlines() if calls.exists() else []
-        return Played(ended.returncode, ended.stdout, [json.loads(line) for line in lines])
+        records = noted.read_text().split(RECORD)[:-1] if noted.exists() else []
+        return Played(ended.returncode, ended.stdout, [Call(*one.split(UNIT)) for one in records])

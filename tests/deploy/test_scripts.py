@@ -37,7 +37,7 @@ def scripts() -> list[Path]:
 
 
 def test_shellcheck_finds_nothing() -> None:
-    shell = [*scripts(), ROOT / "scripts" / "setup.sh", ROOT / ".ci" / "run"]
+    shell = [*scripts(), Path(__file__).with_name("stub.sh"), ROOT / "scripts" / "setup.sh", ROOT / ".ci" / "run"]
     found = subprocess.run(
         [Path(sys.executable).parent / "shellcheck", "--external-sources", "--source-path=SCRIPTDIR", *shell],
         capture_output=True,
@@ -124,14 +124,14 @@ def test_only_a_commit_is_built(stage: Stage) -> None:
     assert not dirty.starting("docker")
     clean = stage.play("k8s/bin/build", environment={"SPARK_VERSION": "4.1.5"})
     (build,) = clean.starting("docker build")
-    assert "--build-arg SPARK_VERSION=4.1.5 " in build["call"]
-    assert build["call"].endswith(f"--tag bank-stream:{COMMIT} .")
+    assert "--build-arg SPARK_VERSION=4.1.5 " in build.line
+    assert build.line.endswith(f"--tag bank-stream:{COMMIT} .")
 
 
 def test_the_registrys_password_is_on_no_command_line(stage: Stage) -> None:
     played = stage.play("k8s/bin/push")
     (login,) = played.starting("docker login")
-    assert login["input"] == "the-registrys-password"
+    assert login.input == "the-registrys-password"
     assert "the-registrys-password" not in played.said + " ".join(played.lines)
     assert played.lines[-2:] == [f"docker push {REGISTRY}/bank-stream:{COMMIT}", f"docker logout {REGISTRY}"]
 
@@ -149,10 +149,8 @@ def test_a_cluster_is_made_where_there_is_none(stage: Stage, there: bool) -> Non
     assert played.code == 0, played.said
     assert bool(played.starting("eksctl create cluster --config-file k8s/cluster.yaml")) is not there
     first, second = played.starting("aws cloudformation deploy")
-    assert "OidcProvider" not in first["call"]
-    assert (
-        "OidcProvider=oidc.eks.us-east-1.amazonaws.com/id/ABC VpcId=vpc-1 ClusterSecurityGroup=sg-1" in second["call"]
-    )
+    assert "OidcProvider" not in first.line
+    assert "OidcProvider=oidc.eks.us-east-1.amazonaws.com/id/ABC VpcId=vpc-1 ClusterSecurityGroup=sg-1" in second.line
 
 
 def test_what_is_deployed_is_this_commit_with_these_parameters(stage: Stage) -> None:
@@ -160,7 +158,7 @@ def test_what_is_deployed_is_this_commit_with_these_parameters(stage: Stage) -> 
     where = {"MYSQL_SSL_CA": "/home/jenkins/ca.pem", "STANDBY": "yes"}
     played = stage.play("k8s/bin/deploy", environment={**parameters, **where})
     assert played.code == 0, played.said
-    manifests = tuple(yaml.safe_load_all(played.starting("kubectl apply")[0]["manifests"]))
+    manifests = tuple(yaml.safe_load_all(played.starting("kubectl apply")[0].manifests))
     container = driver(manifests)["containers"][0]
     assert container["image"] == environment(container)["IMAGE"] == f"{REGISTRY}/bank-stream:{COMMIT}"
     assert {container["resources"][kind]["memory"] for kind in ("requests", "limits")} == {"3072Mi"}
@@ -197,10 +195,10 @@ def test_migrations_run_beside_the_running_version_with_a_login_of_their_own(sta
     played = stage.play("k8s/bin/migrate")
     assert played.code == 0, played.said
     first, job = played.starting("kubectl apply")
-    assert first["call"].endswith("--selector bank-stream/first=true")
-    wanted = [one for one in yaml.safe_load_all(first["manifests"]) if "bank-stream/first" in one["metadata"]["labels"]]
+    assert first.line.endswith("--selector bank-stream/first=true")
+    wanted = [one for one in yaml.safe_load_all(first.manifests) if "bank-stream/first" in one["metadata"]["labels"]]
     assert {one["kind"] for one in wanted} == {"Namespace", "ServiceAccount", "SecurityGroupPolicy"}
-    manifests = list(yaml.safe_load_all(job["manifests"]))
+    manifests = list(yaml.safe_load_all(job.manifests))
     (made,) = [one for one in manifests if one["kind"] == "Job"]
     (container,) = made["spec"]["template"]["spec"]["containers"]
     assert made["metadata"]["name"].startswith("bank-stream-migrate-")
@@ -261,7 +259,7 @@ def test_redriving_goes_by_reason_and_type_and_says_who(stage: Stage) -> None:
     given = {"REASON": "no_account", "TYPE": "transaction", "OPERATOR": "Ada, ticket 4711"}
     played = stage.play("k8s/bin/redrive", environment=given)
     assert played.code == 0, played.said
-    manifests = list(yaml.safe_load_all(played.starting("kubectl apply")[0]["manifests"]))
+    manifests = list(yaml.safe_load_all(played.starting("kubectl apply")[0].manifests))
     (made,) = [one for one in manifests if one["kind"] == "Job"]
     command = ["python", "-m", "pipeline", "redrive", "--yes", "--as", "Ada, ticket 4711"]
     more = ["--reason", "no_account", "--type", "transaction"]
@@ -280,11 +278,11 @@ def test_draining_waits_until_driver_and_executors_have_gone(stage: Stage) -> No
 
 def test_scripts_wait_longer_than_a_drain_and_a_start_may_take(stage: Stage) -> None:
     deployed = stage.play("k8s/bin/deploy")
-    manifests = tuple(yaml.safe_load_all(deployed.starting("kubectl apply")[0]["manifests"]))
+    manifests = tuple(yaml.safe_load_all(deployed.starting("kubectl apply")[0].manifests))
     grace = driver(manifests)["terminationGracePeriodSeconds"]
     (drain,) = stage.play("k8s/bin/drain").starting(f"{KUBE} wait --for=delete pod --selector {DRIVER}")
     (rollout,) = deployed.starting(f"{KUBE} rollout status")
-    patience = [int(one["call"].rpartition("--timeout=")[2].removesuffix("s")) for one in (drain, rollout)]
+    patience = [int(one.line.rpartition("--timeout=")[2].removesuffix("s")) for one in (drain, rollout)]
     assert grace < patience[0]
     assert grace + LONGEST_START < patience[1]
     assert patience[1] < the("Deployment", "bank-stream", manifests)["spec"]["progressDeadlineSeconds"]
