@@ -1,6 +1,6 @@
-// Runs a declarative Jenkinsfile without Jenkins: evaluates its blocks as Jenkins does, notes what they call, one JSON
-// line each, and knows nothing else: a step, option or section that is not listed here ends it with an error.
-// groovy jenkins.groovy JENKINSFILE PARAMETERS(JSON) SCRIPT_THAT_FAILS
+// Runs declarative Jenkinsfiles without Jenkins: evaluates their blocks as Jenkins does, notes what they call, and knows
+// nothing else: a step, option or section that is not listed here ends a run with an error.
+// groovy jenkins.groovy < RUNS, a JSON line each {file, parameters, failing}; a JSON line each {calls, halted}
 import groovy.json.JsonOutput
 import groovy.json.JsonSlurper
 
@@ -8,9 +8,9 @@ class Halt extends RuntimeException { Halt(String why) { super(why) } }
 
 class Run {
     Map given; String failing; Map params = [:]; Map env = [BUILD_TAG: 'jenkins-bank-stream-7']
-    List secrets = []; String stage = null
+    List secrets = []; String stage = null; List calls = []
 
-    void note(Map what) { println JsonOutput.toJson(what + [stage: stage]) }
+    void note(Map what) { calls << what + [stage: stage] }
 
     // Text in double quotes is put together by Groovy, before the shell sees it.
     void sh(command) {
@@ -94,14 +94,21 @@ class Pipeline {
     void options(Closure body) { run.call(body, new Options(run: run)) }
     void parameters(Closure body) { run.call(body, new Parameters(run: run)) }
     void environment(Closure body) { run.call(body, new Environment(run: run)); run.note([environment: run.env]) }
-    void stages(Closure body) { try { run.call(body, new Stages(run: run)) } catch (Halt why) { halted = why } }
+    void stages(Closure body) { try { run.call(body, new Stages(run: run)) } catch (Halt | MissingMethodException why) { halted = new Halt(why.message) } }
     void post(Closure body) { run.call(body, new Post(run: run, halted: halted)) }
 }
 
-def run = new Run(given: new JsonSlurper().parseText(args[1]) as Map, failing: args.length > 2 ? args[2] : '')
-def pipeline = new Pipeline(run: run)
-def binding = new Binding([params: run.params, env: run.env])
-def script = new GroovyShell(binding).parse(new File(args[0]))
-script.metaClass.pipeline = { Closure body -> run.call(body, pipeline) }
-script.run()
-if (pipeline.halted) { System.err.println(pipeline.halted.message); System.exit(1) }
+def play(Map wanted) {
+    def run = new Run(given: wanted.parameters as Map, failing: wanted.failing)
+    def pipeline = new Pipeline(run: run)
+    def script = new GroovyShell(new Binding([params: run.params, env: run.env])).parse(new File(wanted.file))
+    script.metaClass.pipeline = { Closure body -> run.call(body, pipeline) }
+    try {
+        script.run()
+    } catch (Halt | MissingMethodException | MissingPropertyException why) {
+        pipeline.halted = new Halt(why.message)
+    }
+    [calls: run.calls, halted: pipeline.halted?.message]
+}
+
+System.in.eachLine { println JsonOutput.toJson(play(new JsonSlurper().parseText(it) as Map)) }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +34,42 @@ KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 Call = dict[str, Any]
 
 
-def run(
-    given: Mapping[str, object] = {}, failing: str = "", file: Path = JENKINSFILE
-) -> subprocess.CompletedProcess[str]:
-    """Run the pipeline with these parameters; the script `failing` fails."""
-    if not GROOVY.exists():
-        raise Missing("Groovy is missing: run `make setup`, or install the Debian package groovy")
-    java = [program("java", "openjdk-17-jre-headless"), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]
-    opened = [f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in ("lang", "util")]
-    command = [*java, *opened, "-cp", str(GROOVY), "groovy.ui.GroovyMain", str(HARNESS)]
-    return subprocess.run([*command, str(file), json.dumps(given), failing], capture_output=True, text=True)
+class Harness:
+    """Groovy, with the harness loaded: a run takes a moment, and starting it a second."""
+
+    def __init__(self) -> None:
+        if not GROOVY.exists():
+            raise Missing("Groovy is missing: run `make setup`, or install the Debian package groovy")
+        java = [program("java", "openjdk-17-jre-headless"), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+        opened = [f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in ("lang", "util")]
+        command = [*java, *opened, "-cp", str(GROOVY), "groovy.ui.GroovyMain", str(HARNESS)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+    def run(
+        self, parameters: Mapping[str, object] = {}, failing: str = "", file: Path = JENKINSFILE
+    ) -> tuple[list[Call], str | None]:
+        """What the pipeline calls with these parameters where the script `failing` fails; and what has ended it."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"file": str(file), "parameters": parameters, "failing": failing}) + "\n")
+        answer = json.loads(self._process.stdout.readline())
+        return answer["calls"], answer["halted"]
+
+    def calls(self, parameters: Mapping[str, object] = {}) -> list[Call]:
+        """What a run calls that nothing ends."""
+        calls, halted = self.run(parameters)
+        assert halted is None
+        return calls
+
+    def end(self) -> None:
+        self._process.communicate()
 
 
-def calls(given: Mapping[str, object] = {}, failing: str = "") -> list[Call]:
-    return [json.loads(line) for line in run(given, failing).stdout.splitlines()]
+@pytest.fixture(scope="module")
+def jenkins() -> Iterator[Harness]:
+    harness = Harness()
+    yield harness
+    harness.end()
 
 
 def commands(noted: list[Call]) -> list[str]:
@@ -55,9 +77,9 @@ def commands(noted: list[Call]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def deployment() -> list[Call]:
+def deployment(jenkins: Harness) -> list[Call]:
     """Everything that a deployment with the parameters' defaults calls."""
-    return calls()
+    return jenkins.calls()
 
 
 def test_a_deployment_takes_every_step_in_its_order(deployment: list[Call]) -> None:
@@ -67,12 +89,13 @@ def test_a_deployment_takes_every_step_in_its_order(deployment: list[Call]) -> N
 
 
 @pytest.mark.parametrize("action", ["redrive", "drain", "teardown"])
-def test_another_action_is_its_own_script_and_no_other(action: str) -> None:
-    assert commands(calls({"ACTION": action})) == [f"k8s/bin/{action}", CLEANUP]
+def test_another_action_is_its_own_script_and_no_other(jenkins: Harness, action: str) -> None:
+    assert commands(jenkins.calls({"ACTION": action})) == [f"k8s/bin/{action}", CLEANUP]
 
 
-def test_nothing_follows_a_step_that_failed() -> None:
-    noted = calls(failing="k8s/bin/migrate")
+def test_nothing_follows_a_step_that_failed(jenkins: Harness) -> None:
+    noted, halted = jenkins.run(failing="k8s/bin/migrate")
+    assert halted == "k8s/bin/migrate has failed"
     assert commands(noted) == [*(f"k8s/bin/{step}" for step in STEPS[: STEPS.index("migrate") + 1]), CLEANUP]
     assert [one["echo"] for one in noted if "echo" in one] == [
         "The last line of the stage that failed says how to go on."
@@ -98,9 +121,11 @@ def test_deprecated_parameters_say_so() -> None:
         assert re.search(rf"name: '{name}'.*description: 'Deprecated, no effect", text)
 
 
-def test_yes_and_no_reach_the_scripts_as_they_ask_for_them() -> None:
+def test_yes_and_no_reach_the_scripts_as_they_ask_for_them(jenkins: Harness) -> None:
     for given, said in ((True, "yes"), (False, "no")):
-        (made,) = [one["environment"] for one in calls({"STANDBY": given, "FORCE": given}) if "environment" in one]
+        (made,) = [
+            one["environment"] for one in jenkins.calls({"STANDBY": given, "FORCE": given}) if "environment" in one
+        ]
         assert (made["STANDBY"], made["FORCE"]) == (said, said)
 
 
@@ -130,12 +155,15 @@ def test_one_build_at_a_time_and_none_for_ever(deployment: list[Call]) -> None:
         ("description: 'Partitions of a batch'", "description: ''"),
     ],
 )
-def test_the_harness_takes_nothing_that_jenkins_should_not(tmp_path: Path, right: str, wrong: str) -> None:
+def test_the_harness_takes_nothing_that_jenkins_should_not(
+    jenkins: Harness, tmp_path: Path, right: str, wrong: str
+) -> None:
     changed = tmp_path / "Jenkinsfile"
     text = JENKINSFILE.read_text()
     assert right in text
     changed.write_text(text.replace(right, wrong))
-    assert run(file=changed).returncode != 0
+    _, halted = jenkins.run(file=changed)
+    assert halted is not None
 
 
 def test_every_script_that_is_called_exists() -> None:
