@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 UV := uv==0.13.8
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
-.PHONY: help setup unit test check format lock demo run bench clean
+.PHONY: help setup unit test check format lock demo cluster run bench deploy teardown clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
@@ -18,10 +18,11 @@ unit: setup ## the tests that start no server: seconds
 test: setup ## all tests, against real servers of their own on this machine
 	@$(PYTHON) -m pytest
 
-check: setup ## what CI runs: format, lint, types, all tests
+check: setup ## what CI runs: format, lint, types, packages, all tests
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy
+	@$(PYTHON) -m scripts.supply_chain
 	@$(PYTHON) -m pytest
 
 format: setup ## format the code and mend what ruff can
@@ -34,9 +35,14 @@ lock: setup ## write requirements*.txt anew from requirements*.in, with hashes (
 		echo "$$list.txt"; \
 		$(COMPILE) $(if $(UPGRADE),--upgrade) --allow-unsafe $$list.in -o $$list.txt || exit 1; \
 	done
+	@$(COMPILE) --constraint requirements.txt --no-emit-package pyspark --no-emit-package py4j requirements.in \
+		-o requirements-image.txt
 
 demo: setup ## the whole service on this machine, with traffic, in front of your eyes
 	@$(PYTHON) -m demo
+
+cluster: setup ## the service as it is deployed, on a Spark cluster of this machine, until Ctrl-C drains it
+	@$(PYTHON) -m demo.cluster
 
 run: setup ## the service, against what the environment names (MYSQL_LOC, CONSUMER_NAME, …)
 	@$(PYTHON) stream_consumer.py
@@ -44,6 +50,12 @@ run: setup ## the service, against what the environment names (MYSQL_LOC, CONSUM
 bench: setup ## how fast it is on this machine
 	@$(PYTHON) -m benchmarks
 
+deploy: setup ## this commit onto the cluster, step by step (docs/operations.md, Deploying)
+	@for step in check build scan infrastructure push migrate deploy smoke; do k8s/bin/$$step || exit 1; done
+
+teardown: ## drain the service and remove the cluster; refused while work is left (FORCE=yes: not)
+	@k8s/bin/teardown
+
 clean: ## remove .venv, the emulators and every cache
-	@rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse
+	@rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse k8s/rendered
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

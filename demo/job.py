@@ -40,7 +40,7 @@ class Job:
         rest, last = "", dict[str, Any]()
         with self.log.open(errors="replace") as log:
             while True:
-                status = self._status()  # before reading, so that the last lines are not missed
+                status = self.status()  # before reading, so that the last lines are not missed
                 *whole, rest = (rest + log.read()).split("\n")
                 lines = [parsed for line in whole if (parsed := _parsed(line))]
                 last = lines[-1] if lines else last
@@ -52,7 +52,7 @@ class Job:
             tail = self.log.read_text(errors="replace")[-2000:].strip()
             raise JobFailed(f"the job has ended with {status}: {last.get('reason') or tail}")
 
-    def _status(self) -> int | None:
+    def status(self) -> int | None:
         """The exit code, or the number of the signal that ended it; left for the process' owner to collect."""
         ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         return None if ended is None else ended.si_status

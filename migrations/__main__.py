@@ -1,4 +1,4 @@
-"""`python -m migrations`: brings the schema at MYSQL_LOC (MYSQL_USER, MYSQL_PASS, MYSQL_SSL_CA) up to date.
+"""`python -m migrations`: brings the schema at MYSQL_LOC up to date, with the service's own settings of the database.
 
 Exit code 0: up to date (or newer); 1: it could not be done, one line says why, and running again goes on from there;
 2: a setting is missing or wrong.
@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from migrations import upgrade
 from migrations.runner import located
-from pipeline.errors import Fatal
+from pipeline.errors import PipelineError
 
 
 def main() -> int:
@@ -26,7 +26,7 @@ def main() -> int:
     except ValueError as error:
         logging.error("migrations: %s", error)
         return 2
-    except Fatal as error:
+    except PipelineError as error:
         logging.error("migrations: %s", error)
         return 1
     except DBAPIError as error:

@@ -15,6 +15,8 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from migrations import REVISIONS, revision
+from pipeline.aws import Aws
+from pipeline.credentials import RotatedSecret
 from pipeline.errors import Fatal
 from pipeline.mysql_location import MysqlLocation, parse_mysql_location
 
@@ -41,17 +43,30 @@ def run(where: str | MysqlLocation) -> None:
 
 
 def located(environment: Mapping[str, str]) -> MysqlLocation:
-    """Where MYSQL_LOC, MYSQL_USER, MYSQL_PASS and MYSQL_SSL_CA lead. Raises ValueError, which names the variable."""
+    """Where MYSQL_LOC and MYSQL_SSL_CA lead, as MYSQL_USER with MYSQL_PASS, or as MYSQL_SECRET_ID says.
+
+    Raises ValueError, which names the variable, and `PipelineError` where the secret cannot be read.
+    """
     try:
         given = parse_mysql_location(environment.get("MYSQL_LOC", ""))
     except ValueError as error:
         raise ValueError(f"MYSQL_LOC {error}") from None
     user, password = environment.get("MYSQL_USER") or given.user, environment.get("MYSQL_PASS") or given.password
+    if secret := environment.get("MYSQL_SECRET_ID"):
+        login = RotatedSecret(_aws(environment), secret).login()
+        user, password = login.user, login.password
     if not user:
         raise ValueError("MYSQL_USER is missing")
     ca = environment.get("MYSQL_SSL_CA") or None
     tls = "VERIFY_CA" if ca and given.tls in ("PREFERRED", "REQUIRED") else given.tls
     return dataclasses.replace(given, user=user, password=password, ca=ca, tls=tls)
+
+
+def _aws(environment: Mapping[str, str]) -> Aws:
+    region = environment.get("AWS_DEFAULT_REGION") or environment.get("AWS_REGION")
+    if not region:
+        raise ValueError("AWS_DEFAULT_REGION is missing: MYSQL_SECRET_ID is there")
+    return Aws(region, environment.get("ACCESS_KEY") or None, environment.get("SECRET_KEY") or None)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+from pipeline.cluster import options
 from pipeline.database import Database
 from pipeline.dead_letters import DeadLetters
 from pipeline.domain import Domain, StateStore
@@ -72,7 +73,7 @@ class Service:
 
     def _consume(self, stop: StopSignal, helpers: Sequence[Helper], until_caught_up: bool) -> None:
         settings = self._settings
-        context = build_context(NAME, self._packages())
+        context = build_context(NAME, self._packages(), options(settings))
         source, partition = self._source(), self._partition()
         batch = SparkBatch(
             context, source.reader, self._router.split, partition.apply, settings.partitions, settings.aws()

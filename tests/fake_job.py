@@ -24,13 +24,18 @@ PATIENCE = 200.0
 
 
 class Options(msgspec.Struct):
-    """`shards`: records per shard. `seconds`: that applying a batch takes. `cap`: records of one shard in one batch."""
+    """`shards`: records per shard. `seconds`: that applying a batch takes. `cap`: records of one shard in one batch.
+
+    `spark`: options of its context. `waits`: the stream stays empty until there is a file `go` in the folder.
+    """
 
     shards: dict[str, int]
     seconds: float = 0.0
     cap: int = 1_000
     batch_length: float = 0.5
     until_caught_up: bool = False
+    spark: dict[str, str] = {}
+    waits: bool = False
 
 
 class FakeJob(Process):
@@ -112,9 +117,10 @@ def main(folder: Path, options: Options) -> int:
     logs.configure()
     stop = StopSignal()
     stop.listen()
-    context = build_context("fake", ["pipeline", "tests"])
+    context = build_context("fake", ["pipeline", "tests"], options.spark)
     (folder / "jvm").write_text(str(context._jvm.ProcessHandle.current().pid()))  # type: ignore[union-attr]
-    source = Noting(MemoryReader(options.shards), max_records=options.cap)
+    reader = MemoryReader(options.shards, gate=folder / "go" if options.waits else None)
+    source = Noting(reader, max_records=options.cap)
     batch = SparkBatch(context, source.reader, split, Recorder(folder, options.seconds).apply, 2)
     driver = Driver(
         source, batch, partitions=2, batch_length=options.batch_length, until_caught_up=options.until_caught_up

@@ -24,13 +24,17 @@ MOST = 1_000
 
 @dataclass(frozen=True)
 class MemoryReader:
-    """Shard → number of records; sequences count from 0. A negative number: trimmed before it was read."""
+    """Shard → number of records; sequences count from 0. A negative number: trimmed before it was read.
+
+    `gate`: nothing is in the stream before there is such a file.
+    """
 
     shards: dict[str, int]
     size: int = 10
+    gate: Path | None = None
 
     def read(self, wanted: Range) -> Extent:
-        held = self.shards[wanted.shard]
+        held = self.shards[wanted.shard] if self.gate is None or self.gate.exists() else 0
         if held < 0:
             raise Trimmed(f"shard {wanted.shard} was trimmed")
         first = wanted.after.sequence + 1

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import mysql.connector
 
@@ -188,41 +189,57 @@ class SparkCluster:
 
     def has(self, workers: int) -> bool:
         """Whether the Master counts that many workers as alive."""
+        return [worker["state"] for worker in self._workers()].count("ALIVE") >= workers
+
+    @property
+    def busy_cores(self) -> int:
+        """Cores that the Master has given to executors."""
+        return sum(worker["coresused"] for worker in self._workers())
+
+    def _workers(self) -> list[dict[str, Any]]:
         with urllib.request.urlopen(f"{self.ui}/json/", timeout=5) as answer:
-            states = [worker["state"] for worker in json.load(answer)["workers"]]
-            return states.count("ALIVE") >= workers
+            return list(json.load(answer)["workers"])
 
 
 @contextmanager
-def spark_cluster(workers: int = 1, cores: int = 1, memory: str = "1g") -> Iterator[SparkCluster]:
-    """A Master and `workers` Workers with `cores` cores and `memory` each, all registered; executors see this tree."""
+def spark_cluster(
+    workers: int = 1, cores: int = 1, memory: str = "1g", options: Mapping[str, str] = {}
+) -> Iterator[SparkCluster]:
+    """A Master and `workers` Workers with `cores` cores and `memory` each, all registered; executors see this tree.
+
+    `options`: of Spark, for Master and Workers.
+    """
     with tempfile.TemporaryDirectory(prefix="spark-", ignore_cleanup_errors=True) as folder, ExitStack() as running:
         port, ui = free_port(), free_port()
         url = f"spark://{HERE}:{port}"
-        options = ["--port", str(port), "--webui-port", str(ui)]
-        master = _spark("Master", Path(folder) / "master", options, lambda: _serves(ui))
+        arguments = ["--port", str(port), "--webui-port", str(ui)]
+        master = _spark("Master", Path(folder) / "master", arguments, options, lambda: _serves(ui))
         started = SparkCluster(url, f"http://{HERE}:{ui}", master, [])
         running.callback(master.stop, patience=10)
         master.start()
         for number in range(workers):
             here = Path(folder) / f"worker{number}"
-            options = ["--cores", str(cores), "--memory", memory, "--webui-port", "0", "--work-dir", str(here), url]
-            started.workers.append(_spark("Worker", here, options, partial(started.has, workers)))
+            arguments = ["--cores", str(cores), "--memory", memory, "--webui-port", "0", "--work-dir", str(here), url]
+            started.workers.append(_spark("Worker", here, arguments, options, partial(started.has, workers)))
             running.callback(started.workers[number].stop, patience=10)
         with ThreadPoolExecutor() as together:
             list(together.map(Process.start, started.workers))
         yield started
 
 
-def _spark(role: str, folder: Path, options: Sequence[str], ready: Callable[[], bool]) -> Process:
+def _spark(
+    role: str, folder: Path, arguments: Sequence[str], options: Mapping[str, str], ready: Callable[[], bool]
+) -> Process:
     folder.mkdir()
     home = find_spec("pyspark")
     if home is None or home.origin is None:
         raise Missing("pyspark is missing: run `make setup`")
+    (folder / "spark-defaults.conf").write_text("".join(f"{name} {value}\n" for name, value in options.items()))
     spark_class = str(Path(home.origin).parent / "bin" / "spark-class")
     environment = {
         "SPARK_HOME": str(Path(home.origin).parent),
         "SPARK_LOCAL_IP": HERE,
+        "SPARK_CONF_DIR": str(folder),
         "SPARK_LOCAL_DIRS": str(folder),
         "SPARK_DAEMON_MEMORY": "256m",
         "SPARK_DAEMON_JAVA_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",  # starts in half the time
@@ -230,5 +247,5 @@ def _spark(role: str, folder: Path, options: Sequence[str], ready: Callable[[], 
         "PYTHONPATH": str(ROOT),
     }
     program("java", "openjdk-17-jre-headless")
-    command = [spark_class, f"org.apache.spark.deploy.{role.lower()}.{role}", "--host", HERE, *options]
+    command = [spark_class, f"org.apache.spark.deploy.{role.lower()}.{role}", "--host", HERE, *arguments]
     return Process(f"spark {role}", command, folder / "log", ready, environment, folder)

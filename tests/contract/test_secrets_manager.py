@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import socket
 import ssl
 import struct
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -30,6 +33,7 @@ from tests.certificates import Authority
 from tests.faults.job import until
 from tests.faults.trial import Trial
 from tests.schema import Schema
+from tests.servers import ROOT
 
 ROTATED = "correct horse battery"
 LEAST = {"MYSQL_LOC": "jdbc:mysql://db.example.org/bytecrunchers", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -190,6 +194,20 @@ def test_the_job_goes_on_through_a_rotation_in_driver_and_tasks(
         assert len(job.batches) > before, "it ended without another batch"
         trial.check()
         assert ROTATED not in job.log.read_text()
+
+
+def test_migrations_log_in_as_the_secret_says(moto: str, empty_schema: Schema) -> None:
+    secret = TestSecret(moto, empty_schema)
+    given = {**WithSecret(empty_schema, secret.id).environment, "AWS_ENDPOINT_URL": moto}
+    command = [sys.executable, "-m", "migrations"]
+    try:
+        for region, code, said in (("", 2, "AWS_DEFAULT_REGION is missing"), ("us-east-1", 0, "is at revision")):
+            environment = {**os.environ, **given, "AWS_DEFAULT_REGION": region}
+            ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+            assert ended.returncode == code, ended.stderr
+            assert said in ended.stderr
+    finally:
+        secret.drop()
 
 
 # --- IAM

@@ -1,0 +1,72 @@
+# shellcheck shell=bash
+# What every script here begins with: settings, output, and a last line that says how to go on where something failed.
+set -Eeuo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+: "${CLUSTER:=Spark}" "${STACK:=bank-stream}" "${AWS_DEFAULT_REGION:=us-east-1}"
+: "${MYSQL_SECRET_ID:=bank/stream}" "${MIGRATION_SECRET_ID:=bank/stream-migration}"
+: "${OPERATOR_SECRET_ID:=bank/stream-operator}"
+export AWS_DEFAULT_REGION MYSQL_SECRET_ID
+NAMESPACE=bank-stream
+# shellcheck disable=SC2034 # for the scripts that read this
+RENDERED=k8s/rendered DRIVER=deployment/bank-stream
+GO_ON="mend what the lines above name, and run it again"
+
+say() { echo "${0##*/}: $*"; }
+
+# hint TEXT: what to do should something fail from here on.
+hint() { GO_ON=$*; }
+
+# stop TEXT: nothing more is done; TEXT says why.
+stop() {
+    say "$*" >&2
+    say "to go on: $GO_ON" >&2
+    exit 1
+}
+
+failed() {
+    local code=$?
+    [ "$BASH_SUBSHELL" = 0 ] || exit "$code" # its caller says so
+    say "failed with exit code $code" >&2
+    say "to go on: $GO_ON" >&2
+    exit 1
+}
+trap failed ERR
+
+# need NAME...: variables that have no default.
+need() {
+    local name
+    for name in "$@"; do
+        [ -n "${!name:-}" ] || stop "$name is not set (docs/operations.md, Deploying)"
+    done
+}
+
+kube() { kubectl --namespace "$NAMESPACE" "$@"; }
+
+# connect: kubectl talks to the cluster from here on.
+connect() { aws eks update-kubeconfig --name "$CLUSTER" >/dev/null; }
+
+# outputs NAME...: reads what the stack says into OUTPUT; stops where one of these is missing.
+declare -A OUTPUT
+outputs() {
+    local said name value
+    said=$(aws cloudformation describe-stacks --stack-name "$STACK" \
+        --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]' --output text)
+    while read -r name value; do OUTPUT[$name]=$value; done <<<"$said"
+    for name in "$@"; do
+        [ -n "${OUTPUT[$name]:-}" ] || stop "stack $STACK says no $name: run k8s/bin/infrastructure"
+    done
+}
+
+# has_cluster: whether there is a cluster of that name; stops where that cannot be known.
+has_cluster() {
+    local names
+    names=$(aws eks list-clusters --query 'clusters[]' --output text) || stop "aws does not say what clusters there are"
+    [[ " ${names//[[:space:]]/ } " == *" $CLUSTER "* ]]
+}
+
+# commit: TAG is what the image is called after, the commit that is checked out.
+commit() {
+    TAG=${TAG:-$(git rev-parse HEAD)}
+    export TAG
+}

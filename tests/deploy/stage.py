@@ -1,0 +1,131 @@
+"""A copy of the scripts in k8s/bin with everything that they call replaced by stubs that note their calls."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.deploy.manifests import KUBECTL, ROOT
+
+PROGRAMS = ("aws", "eksctl", "kubectl", "docker", "git", "make")
+COMMIT = "4be1e0e1c0ffee"
+REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+OUTPUTS = {
+    "Repository": f"{REGISTRY}/bank-stream",
+    "Account": "123456789012",
+    "PodSecurityGroup": "sg-0123456789abcdef0",
+    "ClusterSecurityGroup": "sg-0fedcba9876543210",
+}
+DESCRIBE = "aws cloudformation describe-stacks --stack-name bank-stream"
+STATUS = "kubectl --namespace bank-stream exec deployment/bank-stream --container driver -- python -m pipeline status"
+
+UNIT, RECORD = "\x1f", "\x1e"
+
+Answer = tuple[str, str, int]
+
+
+class Call(NamedTuple):
+    """A call of a stub: what it read, and what it would have sent to the cluster."""
+
+    line: str
+    input: str
+    manifests: str
+
+
+def status(*, alive: bool = True, waiting: str = "0", letters: int = 0) -> str:
+    """What `python -m pipeline status --json` prints."""
+    groups = [{"reason": "no_account", "type": "transaction", "letters": letters}] if letters else []
+    return json.dumps(
+        {
+            "holders": [{"owner": "driver-1", "alive": alive}],
+            "shards": [{"shard": "shardId-0", "waiting": waiting}],
+            "letters": groups,
+        }
+    )
+
+
+ANSWERS: tuple[Answer, ...] = (
+    (DESCRIBE, "".join(f"{name}\t{value}\n" for name, value in OUTPUTS.items()), 0),
+    ("aws ecr describe-images", "", 254),
+    ("aws ecr get-login-password", "the-registrys-password", 0),
+    ("aws eks list-clusters", "Other Spark", 0),
+    ("aws eks describe-cluster", "https://oidc.eks.us-east-1.amazonaws.com/id/ABC\tvpc-1\tsg-1\n", 0),
+    ("git rev-parse", COMMIT, 0),
+    ("kubectl --namespace bank-stream get job", "SuccessCriteriaMet Complete", 0),
+    (STATUS, status(), 0),
+)
+"""All is well: a cluster, with the service running on it, and an image that is not in the registry yet."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """What a script said, how it ended, and what it called."""
+
+    code: int
+    said: str
+    calls: list[Call]
+
+    @property
+    def lines(self) -> list[str]:
+        return [one.line for one in self.calls]
+
+    @property
+    def way_on(self) -> str:
+        """What its last line says to do."""
+        last = self.said.splitlines()[-1]
+        assert "to go on: " in last, self.said
+        return last
+
+    def starting(self, start: str) -> list[Call]:
+        """The calls that start so."""
+        return [one for one in self.calls if one.line.startswith(start)]
+
+
+class Stage:
+    """`play` runs a command in the copy."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.root = folder / "repository"
+        shutil.copytree(ROOT / "k8s", self.root / "k8s", ignore=shutil.ignore_patterns("rendered"))
+        shutil.copy(ROOT / "Makefile", self.root)
+        programs = folder / "programs"
+        programs.mkdir()
+        for name in PROGRAMS:
+            (programs / name).symlink_to(Path(__file__).with_name("stub.sh"))
+        (folder / "global-bundle.pem").write_text("certificates")
+        self.environment = {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "STUB_FOLDER": str(folder),
+            "REAL_KUBECTL": str(KUBECTL),
+            "MYSQL_LOC": "jdbc:mysql://bank.example.org:3306/bytecrunchers?sslMode=VERIFY_IDENTITY",
+            "RDS_CERTIFICATES": str(folder / "global-bundle.pem"),
+            "POLL": "0.01",
+        }
+
+    def play(
+        self,
+        *command: str,
+        answers: Sequence[Answer] = (),
+        environment: Mapping[str, str] = {},
+        fails: int | None = None,
+    ) -> Played:
+        """Run it. `answers` go before those that say that all is well; `fails`: the number of the call that fails."""
+        wanted = [UNIT.join((start, output, str(code))) for start, output, code in (*answers, *ANSWERS)]
+        (self._folder / "answers").write_text("".join(f"{one}{RECORD}" for one in wanted))
+        noted = self._folder / "calls"
+        for before in (noted, self._folder / "count"):
+            before.unlink(missing_ok=True)
+        given: dict[str, Any] = {**self.environment, **environment}
+        given |= {} if fails is None else {"STUB_FAILS": str(fails), "REAL_KUBECTL": ""}
+        ended = subprocess.run(
+            command, cwd=self.root, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        records = noted.read_text().split(RECORD)[:-1] if noted.exists() else []
+        return Played(ended.returncode, ended.stdout, [Call(*one.split(UNIT)) for one in records])

@@ -1,0 +1,332 @@
+"""Every step of the pipeline against stubs: what it calls, and what it says where one of its calls fails."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.health import LONGEST_START
+from tests.deploy.manifests import K8S, ROOT, driver, environment, spark_defaults, the
+from tests.deploy.stage import COMMIT, OUTPUTS, REGISTRY, STATUS, Stage, status
+
+STEPS = ["check", "build", "scan", "infrastructure", "push", "migrate", "deploy", "smoke"]
+OTHERS = ["render", "rollback", "redrive", "drain", "teardown"]
+KUBE = "kubectl --namespace bank-stream"
+DRIVER = "app.kubernetes.io/component=driver"
+UNDONE = f"{KUBE} rollout undo deployment/bank-stream"
+UNSEEN = {"REAL_KUBECTL": ""}
+"""Where the manifests are not looked at, which takes the real kubectl a while."""
+MAY_FAIL = re.compile(r"aws ecr describe-images|kubectl .* logs |kubectl .* exec .* status --json")
+"""Calls whose failure is an answer."""
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+def scripts() -> list[Path]:
+    """The shell scripts, and the steps among them."""
+    return sorted(path for path in (K8S / "bin").iterdir() if path.suffix != ".py" and path.name[0] != ".")
+
+
+def test_shellcheck_finds_nothing() -> None:
+    shell = [*scripts(), Path(__file__).with_name("stub.sh"), ROOT / "scripts" / "setup.sh", ROOT / ".ci" / "run"]
+    found = subprocess.run(
+        [Path(sys.executable).parent / "shellcheck", "--external-sources", "--source-path=SCRIPTDIR", *shell],
+        capture_output=True,
+        text=True,
+    )
+    assert (found.returncode, found.stdout) == (0, "")
+
+
+def test_every_script_is_tested() -> None:
+    assert {path.name for path in scripts()} == {*STEPS, *OTHERS, "job", "common.sh", "try-image"}
+
+
+@pytest.mark.parametrize("script", [*STEPS, *OTHERS])
+def test_whichever_call_fails_the_last_line_says_how_to_go_on(stage: Stage, script: str) -> None:
+    whole = stage.play(f"k8s/bin/{script}")
+    assert whole.code == 0, whole.said
+    for number, call in enumerate(whole.lines, start=1):
+        played = stage.play(f"k8s/bin/{script}", fails=number)
+        if MAY_FAIL.search(call) and played.code == 0:
+            continue
+        assert played.code == 1, f"{call}: {played.said}"
+        assert played.way_on
+        assert "the-registrys-password" not in played.said + " ".join(played.lines)
+
+
+@pytest.mark.parametrize("failing", STEPS)
+def test_nothing_is_done_after_a_step_that_failed(stage: Stage, failing: str) -> None:
+    make = shutil.which("make") or ""
+    step = stage.root / "k8s" / "bin" / failing
+    step.write_text(step.read_text().replace('common.sh"\n', "common.sh\"\nhint 'as said'\nstop 'it breaks'\n", 1))
+    played = stage.play(make, "--silent", "-o", "setup", "deploy", environment=UNSEEN)
+    assert played.code == 2
+    assert f"{failing}: to go on: as said" in played.said
+    later = {"push": "docker push", "migrate": "kubectl apply", "deploy": f"{KUBE} rollout", "smoke": f"{KUBE} exec"}
+    for step_after in STEPS[STEPS.index(failing) :]:
+        assert not played.starting(later.get(step_after, "nothing"))
+
+
+def test_make_deploy_does_every_step_in_its_order(stage: Stage) -> None:
+    played = stage.play(shutil.which("make") or "", "--silent", "-o", "setup", "deploy", environment=UNSEEN)
+    assert played.code == 0, played.said
+    milestones = [
+        "make check",
+        "docker build",
+        "docker run --rm --volume /var/run/docker.sock:/var/run/docker.sock:ro aquasec/trivy",
+        "aws cloudformation deploy",
+        "docker push",
+        "kubectl apply --kustomize k8s/rendered --selector",
+        "kubectl apply --kustomize k8s/rendered/job",
+        "kubectl apply --kustomize k8s/rendered",
+        f"{KUBE} rollout status",
+        f"{KUBE} exec deployment/bank-stream --container driver -- python -m pipeline check",
+        STATUS,
+    ]
+    places = [max(n for n, line in enumerate(played.lines) if line.startswith(start)) for start in milestones[3:]]
+    first = [next(n for n, line in enumerate(played.lines) if line.startswith(start)) for start in milestones[:4]]
+    assert first == sorted(first)
+    assert [*places[:4], *places[5:]] == sorted([*places[:4], *places[5:]])
+    assert not played.starting(UNDONE)
+
+
+def test_check_says_what_is_deprecated_and_refuses_what_cannot_be(stage: Stage) -> None:
+    old = {"NUM_EXECUTORS": "3", "SUSTAINED_TIMEOUT": "5", "HADOOP_VERSION": "3.2"}
+    played = stage.play("k8s/bin/check", environment=old)
+    assert (played.code, played.lines) == (0, ["make check"])
+    assert all(f"{name} is deprecated" in played.said for name in old)
+    wrong = {
+        "SPARK_VERSION": "3.1.2",
+        "MAX_EXECUTORS": "0",
+        "THREADS": "many",
+        "EXECUTOR_MEMORY": "2 GB",
+        "BATCH_LENGTH": "5s",
+        "WEIGHTING_CVC": "-1",
+    }
+    for name, value in wrong.items():
+        played = stage.play("k8s/bin/check", environment={name: value})
+        assert (played.code, played.lines) == (1, []), played.said
+        assert f"{name} is " in played.said
+
+
+def test_only_a_commit_is_built(stage: Stage) -> None:
+    dirty = stage.play("k8s/bin/build", answers=[("git status --porcelain", " M pipeline/driver.py\n", 0)])
+    assert dirty.code == 1
+    assert not dirty.starting("docker")
+    clean = stage.play("k8s/bin/build", environment={"SPARK_VERSION": "4.1.5"})
+    (build,) = clean.starting("docker build")
+    assert "--build-arg SPARK_VERSION=4.1.5 " in build.line
+    assert build.line.endswith(f"--tag bank-stream:{COMMIT} .")
+
+
+def test_the_registrys_password_is_on_no_command_line(stage: Stage) -> None:
+    played = stage.play("k8s/bin/push")
+    (login,) = played.starting("docker login")
+    assert login.input == "the-registrys-password"
+    assert "the-registrys-password" not in played.said + " ".join(played.lines)
+    assert played.lines[-2:] == [f"docker push {REGISTRY}/bank-stream:{COMMIT}", f"docker logout {REGISTRY}"]
+
+
+def test_an_image_that_is_there_is_not_pushed_again(stage: Stage) -> None:
+    played = stage.play("k8s/bin/push", answers=[("aws ecr describe-images", "{}", 0)])
+    assert played.code == 0
+    assert not played.starting("docker")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_cluster_is_made_where_there_is_none(stage: Stage, there: bool) -> None:
+    names = "Other\tSpark\n" if there else "Other\tSparkle\n"
+    played = stage.play("k8s/bin/infrastructure", answers=[("aws eks list-clusters", names, 0)])
+    assert played.code == 0, played.said
+    assert bool(played.starting("eksctl create cluster --config-file k8s/cluster.yaml")) is not there
+    first, second = played.starting("aws cloudformation deploy")
+    assert "OidcProvider" not in first.line
+    assert "OidcProvider=oidc.eks.us-east-1.amazonaws.com/id/ABC VpcId=vpc-1 ClusterSecurityGroup=sg-1" in second.line
+
+
+def test_what_is_deployed_is_this_commit_with_these_parameters(stage: Stage) -> None:
+    parameters = {"MAX_EXECUTORS": "7", "THREADS": "9", "DRIVER_MEMORY": "2g", "THRESHOLD_FRAUD": "0.9"}
+    where = {"MYSQL_SSL_CA": "/home/jenkins/ca.pem", "STANDBY": "yes"}
+    played = stage.play("k8s/bin/deploy", environment={**parameters, **where})
+    assert played.code == 0, played.said
+    manifests = tuple(yaml.safe_load_all(played.starting("kubectl apply")[0].manifests))
+    container = driver(manifests)["containers"][0]
+    assert container["image"] == environment(container)["IMAGE"] == f"{REGISTRY}/bank-stream:{COMMIT}"
+    assert {container["resources"][kind]["memory"] for kind in ("requests", "limits")} == {"3072Mi"}
+    data = the("ConfigMap", "settings", manifests)["data"]
+    assert (data["MAX_EXECUTORS"], data["MAX_THREADS"], data["DRIVER_MEMORY"]) == ("7", "9", "2g")
+    assert (data["THRESHOLD_FRAUD"], data["MYSQL_LOC"]) == ("0.9", stage.environment["MYSQL_LOC"])
+    assert (data["MYSQL_SECRET_ID"], data["MYSQL_SSL_CA"]) == ("bank/stream", "/etc/rds/global-bundle.pem")
+    assert the("Deployment", "bank-stream", manifests)["spec"]["replicas"] == 2
+    for account in ("driver", "executor", "operator"):
+        annotations = the("ServiceAccount", account, manifests)["metadata"]["annotations"]
+        assert annotations["eks.amazonaws.com/role-arn"] == f"arn:aws:iam::123456789012:role/bank-stream-{account}"
+    groups = the("SecurityGroupPolicy", "bank-stream", manifests)["spec"]["securityGroups"]["groupIds"]
+    assert groups == [OUTPUTS["PodSecurityGroup"], OUTPUTS["ClusterSecurityGroup"]]
+    assert spark_defaults(manifests)["spark.authenticate"] == "true"
+
+
+def test_a_login_does_not_get_into_the_settings(stage: Stage) -> None:
+    for where in ("jdbc:mysql://u:p4ss@db/x", "jdbc:mysql://db/x?user=u&password=p4ss"):
+        played = stage.play("k8s/bin/render", environment={"MYSQL_LOC": where})
+        assert played.code == 1
+        assert "p4ss" not in played.said
+
+
+@pytest.mark.parametrize("script", ["render", "migrate"])
+def test_what_has_no_default_is_asked_for(stage: Stage, script: str) -> None:
+    name = {"render": "MYSQL_LOC", "migrate": "RDS_CERTIFICATES"}[script]
+    played = stage.play(f"k8s/bin/{script}", environment={name: ""})
+    assert played.code == 1
+    assert f"{name} is not set" in played.said
+    assert not played.starting("kubectl")
+
+
+def test_migrations_run_beside_the_running_version_with_a_login_of_their_own(stage: Stage) -> None:
+    played = stage.play("k8s/bin/migrate")
+    assert played.code == 0, played.said
+    first, job = played.starting("kubectl apply")
+    assert first.line.endswith("--selector bank-stream/first=true")
+    wanted = [one for one in yaml.safe_load_all(first.manifests) if "bank-stream/first" in one["metadata"]["labels"]]
+    assert {one["kind"] for one in wanted} == {"Namespace", "ServiceAccount", "SecurityGroupPolicy"}
+    manifests = list(yaml.safe_load_all(job.manifests))
+    (made,) = [one for one in manifests if one["kind"] == "Job"]
+    (container,) = made["spec"]["template"]["spec"]["containers"]
+    assert made["metadata"]["name"].startswith("bank-stream-migrate-")
+    assert (container["image"], container["args"]) == (
+        f"{REGISTRY}/bank-stream:{COMMIT}",
+        ["python", "-m", "migrations"],
+    )
+    assert the("ConfigMap", "job-settings", manifests)["data"]["MYSQL_SECRET_ID"] == "bank/stream-migration"
+    assert the("ConfigMap", "job-settings", manifests)["data"]["MYSQL_LOC"] == stage.environment["MYSQL_LOC"]
+
+
+@pytest.mark.parametrize("ended", ["Failed", ""])
+def test_a_job_that_fails_or_does_not_end_is_an_error(stage: Stage, ended: str) -> None:
+    answers = [(f"{KUBE} get job", ended, 0), (f"{KUBE} logs job", "the reason\n", 0)]
+    played = stage.play("k8s/bin/migrate", answers=answers, environment={"JOB_TIMEOUT": "10"})
+    assert played.code == 1
+    assert "the reason" in played.said
+    assert "the running version is not touched" in played.way_on
+
+
+def test_a_version_that_does_not_become_ready_is_taken_back(stage: Stage) -> None:
+    never = f"{KUBE} rollout status deployment/bank-stream --timeout=1s"
+    later = {"ROLLOUT_TIMEOUT": "1s"}
+    played = stage.play("k8s/bin/deploy", answers=[(never, "exceeded its progress deadline\n", 1)], environment=later)
+    assert played.starting(UNDONE)
+    assert played.code == 1, "neither is the one before ready"
+    assert "no version is ready" in played.said
+
+
+def test_a_failed_rollout_ends_with_the_version_before(stage: Stage) -> None:
+    rollout = next(
+        number
+        for number, line in enumerate(stage.play("k8s/bin/deploy").lines, start=1)
+        if line.startswith(f"{KUBE} rollout status")
+    )
+    played = stage.play("k8s/bin/deploy", fails=rollout)
+    assert played.code == 1
+    assert "the version before runs again" in played.said
+    assert "the one before runs again" in played.said
+
+
+@pytest.mark.parametrize("answer", [status(alive=False), "", status()])
+def test_the_smoke_test_takes_back_what_nobody_leads(stage: Stage, answer: str) -> None:
+    played = stage.play("k8s/bin/smoke", answers=[(STATUS, answer, 1)])
+    led = answer == status()
+    assert played.code == (0 if led else 1)
+    assert bool(played.starting(UNDONE)) is not led
+
+
+def test_the_smoke_test_takes_back_what_the_service_cannot_run_with(stage: Stage) -> None:
+    check = f"{KUBE} exec deployment/bank-stream --container driver -- python -m pipeline check"
+    played = stage.play("k8s/bin/smoke", answers=[(check, "FAIL database\n", 1)])
+    assert played.code == 1
+    assert played.starting(UNDONE)
+
+
+def test_redriving_goes_by_reason_and_type_and_says_who(stage: Stage) -> None:
+    given = {"REASON": "no_account", "TYPE": "transaction", "OPERATOR": "Ada, ticket 4711"}
+    played = stage.play("k8s/bin/redrive", environment=given)
+    assert played.code == 0, played.said
+    manifests = list(yaml.safe_load_all(played.starting("kubectl apply")[0].manifests))
+    (made,) = [one for one in manifests if one["kind"] == "Job"]
+    command = ["python", "-m", "pipeline", "redrive", "--yes", "--as", "Ada, ticket 4711"]
+    more = ["--reason", "no_account", "--type", "transaction"]
+    assert made["spec"]["template"]["spec"]["containers"][0]["args"] == command + more
+    assert the("ConfigMap", "job-settings", manifests)["data"]["MYSQL_SECRET_ID"] == "bank/stream-operator"
+
+
+def test_draining_waits_until_driver_and_executors_have_gone(stage: Stage) -> None:
+    played = stage.play("k8s/bin/drain")
+    assert played.lines[1:] == [
+        f"{KUBE} scale deployment/bank-stream --replicas=0",
+        f"{KUBE} wait --for=delete pod --selector app.kubernetes.io/component=driver --timeout=1080s",
+        f"{KUBE} wait --for=delete pod --selector app.kubernetes.io/component=executor --timeout=180s",
+    ]
+
+
+def test_scripts_wait_longer_than_a_drain_and_a_start_may_take(stage: Stage) -> None:
+    deployed = stage.play("k8s/bin/deploy")
+    manifests = tuple(yaml.safe_load_all(deployed.starting("kubectl apply")[0].manifests))
+    grace = driver(manifests)["terminationGracePeriodSeconds"]
+    (drain,) = stage.play("k8s/bin/drain").starting(f"{KUBE} wait --for=delete pod --selector {DRIVER}")
+    (rollout,) = deployed.starting(f"{KUBE} rollout status")
+    patience = [int(one.line.rpartition("--timeout=")[2].removesuffix("s")) for one in (drain, rollout)]
+    assert grace < patience[0]
+    assert grace + LONGEST_START < patience[1]
+    assert patience[1] < the("Deployment", "bank-stream", manifests)["spec"]["progressDeadlineSeconds"]
+
+
+REFUSED = {
+    "messages are unread": status(waiting="12"),
+    "more than can be counted": status(waiting="1000+"),
+    "a shard cannot be looked at": status(waiting=""),
+    "letters are open": status(letters=3),
+    "the service does not say": "",
+}
+
+
+@pytest.mark.parametrize("why", sorted(REFUSED))
+def test_a_teardown_is_refused_while(stage: Stage, why: str) -> None:
+    played = stage.play("k8s/bin/teardown", answers=[(STATUS, REFUSED[why], 1)])
+    assert played.code == 1
+    assert "refused, nothing was changed" in played.said
+    assert not played.starting("eksctl") + played.starting(f"{KUBE} scale") + played.starting("aws cloudformation")
+    told = stage.play("k8s/bin/teardown", answers=[(STATUS, REFUSED[why], 1)], environment={"FORCE": "yes"})
+    assert told.code == 0, told.said
+    assert told.lines[-1] == "eksctl delete cluster --name Spark --wait"
+
+
+def test_a_teardown_drains_first_and_removes_the_cluster_only(stage: Stage) -> None:
+    played = stage.play("k8s/bin/teardown")
+    assert played.code == 0, played.said
+    drained = played.lines.index(f"{KUBE} scale deployment/bank-stream --replicas=0")
+    stack = next(n for n, line in enumerate(played.lines) if line.startswith("aws cloudformation deploy"))
+    assert drained < stack < played.lines.index("eksctl delete cluster --name Spark --wait")
+    assert "OidcProvider= VpcId= ClusterSecurityGroup=" in played.lines[stack]
+    assert not [line for line in played.lines if re.search(r"delete-stack|delete-table|delete-stream|rds ", line)]
+
+
+def test_a_teardown_that_is_told_to_goes_on_without_a_service_to_drain(stage: Stage) -> None:
+    gone = [(f"{KUBE} scale", "", 1)]
+    assert stage.play("k8s/bin/teardown", answers=gone).code == 1
+    told = stage.play("k8s/bin/teardown", answers=gone, environment={"FORCE": "yes"})
+    assert told.code == 0, told.said
+
+
+def test_what_outlives_a_teardown_is_retained_by_the_stack() -> None:
+    text = re.sub(r"!(\w+)", "", (K8S / "infrastructure.yaml").read_text())
+    resources = yaml.safe_load(text)["Resources"]
+    kept = {name for name, one in resources.items() if one.get("DeletionPolicy") == "Retain"}
+    assert kept == {"Stream", "Leases", "Letters", "Repository"}
