@@ -42,7 +42,8 @@ def test_the_cluster_drains_on_sigterm(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "demo.cluster", "--messages", "2000"]
     cluster = Process("cluster", command, log, log.exists, folder=ROOT)
     cluster.start()
-    until(lambda: "python stream_consumer.py: log " in log.read_text(), "the service is started")
+    until(lambda: "stream_consumer.py: log " in log.read_text() or Job(cluster).status(), "the service is started")
+    assert Job(cluster).status() is None, log.read_text()
     (told,) = re.findall(r"log (\S+), status", log.read_text())
     service = Path(told)
     until(lambda: service.exists() and '"event": "batch"' in service.read_text(errors="replace"), "a batch is applied")
