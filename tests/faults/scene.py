@@ -25,6 +25,7 @@ from tests.faults.job import Job, until
 from tests.faults.mailbox import mailbox
 from tests.faults.proxy import Cut, cutting
 from tests.faults.rigged import Rig
+from tests.faults.tables import with_unsaid
 from tests.faults.trial import Trial
 from tests.integration.watched import Sample, parsed
 from tests.processes import free_port
@@ -201,6 +202,12 @@ class Scene(Trial):
 
     def run(self) -> Run:
         """All that the checker asks for."""
+        run = super().run()
         return replace(
-            super().run(), hits=dict(self.hits), mails=list(self.mailbox.mails), may_repeat=self.kills, least=LEAST
+            run,
+            messages=with_unsaid(self.stream.client, self.stream.name, list(run.messages)),
+            hits=dict(self.hits),
+            mails=list(self.mailbox.mails),
+            may_repeat=self.kills,
+            least=LEAST,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -144,3 +144,31 @@ def _arrivals(client: KinesisClient, stream: str, shard: str, wanted: set[str]) 
     if not wanted <= found.keys():
         raise LookupError(f"{len(wanted - found.keys())} records are not in {shard}")
     return found
+
+
+def with_unsaid(client: KinesisClient, stream: str, said: list[Record]) -> list[Record]:
+    """All of `said`, and at their places the plain records that their shards hold beside them.
+
+    A producer that had no answer in time puts its records again: the stream may hold both, and knows only of one.
+    """
+    known = {(record.shard, record.sequence) for record in said}
+    records = list(said)
+    for shard in {record.shard for record in said}:
+        for unsaid in _held(client, stream, shard):
+            if (shard, unsaid.sequence) not in known:
+                after = (n for n, one in enumerate(records) if one.shard == shard and one.position > unsaid.position)
+                records.insert(next(after, len(records)), unsaid)
+    return records
+
+
+def _held(client: KinesisClient, stream: str, shard: str) -> Iterator[Record]:
+    answer = client.get_shard_iterator(StreamName=stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+    iterator: str | None = answer["ShardIterator"]
+    while iterator:
+        page = client.get_records(ShardIterator=iterator)
+        for record in page["Records"]:
+            arrived = round(record["ApproximateArrivalTimestamp"].timestamp() * 1000)
+            yield Record(shard, record["SequenceNumber"], 0, arrived, record["Data"])
+        iterator = page.get("NextShardIterator")
+        if not page["Records"] and not page["MillisBehindLatest"]:
+            return
