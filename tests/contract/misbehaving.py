@@ -87,7 +87,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: Misbehaving
 
     def do_POST(self) -> None:
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.rfile.read(length := int(self.headers["Content-Length"]))
+        if len(body) < length:  # the client was killed amid its request
+            self.close_connection = True
+            return
+        request = json.loads(body)
         operation = self.headers["X-Amz-Target"].rpartition(".")[2]
         error = self.server.next_error(operation)
         if error == "":
