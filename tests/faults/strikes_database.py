@@ -251,8 +251,17 @@ FAULTS = listed(
         shown=RETRIED,
     ),
     Fault("database killed", "SIGKILL to mariadbd in mid-batch, started again", killed, 2, spark=True, shown=RETRIED),
-    Fault("database away", "mariadbd is shut down in mid-batch and away for 45 s", away, 0.5, rounds=1, shown=RETRIED),
-    Fault("database read-only", "read_only is set in mid-batch, for 40 s", read_only, rounds=1, shown=RETRIED),
+    Fault(
+        "database away",
+        "mariadbd is shut down in mid-batch and away for 3 s, with --long 45 s",
+        away,
+        0.5,
+        rounds=1,
+        shown=RETRIED,
+    ),
+    Fault(
+        "database read-only", "read_only is set in mid-batch, with --long for 40 s", read_only, rounds=1, shown=RETRIED
+    ),
     Fault(
         "out of connections",
         "others hold every connection, those of the job are killed",
@@ -281,7 +290,13 @@ FAULTS = listed(
         rounds=1,
         spark=True,
     ),
-    Fault("latency", "every packet to and from the database takes 100 ms", partial(slow_network, delay=0.1), 0.3, 1),
+    Fault(
+        "latency",
+        "every packet to and from the database takes 25 ms, with --long 100 ms",
+        partial(slow_network, delay=0.1),
+        0.3,
+        1,
+    ),
     Fault(
         "narrow network",
         "each connection to the database has 3 Mbit/s",
@@ -289,7 +304,13 @@ FAULTS = listed(
         0.5,
         1,
     ),
-    Fault("half-open network", "for 60 s nothing passes to or from the database, and nothing ends", half_open, 0.5, 1),
+    Fault(
+        "half-open network",
+        "for 3 s, with --long 60 s, nothing passes to or from the database, and nothing ends",
+        half_open,
+        0.5,
+        1,
+    ),
     Fault(
         "disk full",
         "another table takes all the room that the database has; later it has more",
