@@ -6,8 +6,8 @@ pickled to, and may be killed. What Spark adds (scheduling, shuffle files, the J
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -26,7 +26,6 @@ from pipeline.stream import Preparation, Unread, _Applying, _Reading
 
 LOOK = 0.05
 """Seconds between two looks at whether it still lives."""
-_PR_SET_PDEATHSIG = 1
 
 Shuffled = tuple[int, Block | Unread | None]
 
@@ -97,10 +96,16 @@ def _tick(driver: Driver, batch_length: float, over: threading.Event) -> None:
 
 
 def _begin(prepare: Callable[[], object]) -> None:
-    # The parent is the fork server, which ends with the driver.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_end_with_driver, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     prepare()
+
+
+def _end_with_driver() -> None:
+    driver = multiprocessing.parent_process()
+    assert driver is not None
+    driver.join()
+    os._exit(1)
 
 
 def _read(reading: _Reading, wanted: Range) -> list[Any]:
