@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 UV := uv==0.13.8
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
-.PHONY: help setup unit test check format lock demo cluster run bench deploy teardown clean
+.PHONY: help setup unit test check format lock demo cluster run bench soak deploy teardown clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,12 @@ run: setup ## the service, against what the environment names (MYSQL_LOC, CONSUM
 
 bench: setup ## how fast it is on this machine
 	@$(PYTHON) -m benchmarks
+
+soak: setup ## every fault again and again, then chaos (SEED=1, MINUTES=30); notes what docs/reliability.md tells
+	@$(PYTHON) -m tests.faults each --long --note
+	@$(PYTHON) -m tests.faults each --long --note --spark
+	@$(PYTHON) -m tests.faults --seed $(or $(SEED),1) --minutes $(or $(MINUTES),30) --note
+	@$(PYTHON) -m tests.faults table
 
 deploy: setup ## this commit onto the cluster, step by step (docs/operations.md, Deploying)
 	@for step in check build scan infrastructure push migrate deploy smoke; do k8s/bin/$$step || exit 1; done

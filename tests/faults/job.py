@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -14,13 +15,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from tests.faults.facts import DriverLog, Told
+from tests.faults.rigged import Rig
 from tests.processes import Process
 from tests.servers import ROOT
 
 PATIENCE = 240.0
 """Seconds that something may take on a machine that is busy with other things."""
-LOOK = 0.02
-SHORT_FAIL_OVER = "tests.faults.short_fail_over"
+LOOK = 0.04
 
 Line = Mapping[str, Any]
 
@@ -34,20 +38,34 @@ def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE)
 
 
 class Job(Process):
-    """One run of the job. `short_fail_over`: leases expire sooner than deployed ones, see short_fail_over.py."""
+    """One run of the job, as it is or, with a `rig`, rigged."""
 
-    def __init__(
-        self, log: Path, environment: Mapping[str, str], *arguments: str, short_fail_over: bool = False
-    ) -> None:
-        program = ["-m", SHORT_FAIL_OVER] if short_fail_over else ["stream_consumer.py"]
+    def __init__(self, log: Path, environment: Mapping[str, str], *arguments: str, rig: Rig | None = None) -> None:
+        program = ["stream_consumer.py"]
+        if rig is not None:
+            program = ["-m", "tests.faults.rigged", msgspec.json.encode(rig).decode()]
         command = [sys.executable, *program, *arguments]
         super().__init__(log.stem, command, log, log.exists, environment, ROOT)
+        self._lines: list[Line] = []
+        self._read_to = 0
+        self._reading = threading.Lock()
 
     def lines(self, event: str) -> list[Line]:
         """What it has logged of this event so far."""
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
-        whole = [line for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
-        return [line for line in map(json.loads, whole) if line["event"] == event]
+        with self._reading:
+            self._read()
+            return [line for line in self._lines if line["event"] == event]
+
+    def _read(self) -> None:
+        """Take in what it has logged since the last look; the line that it is writing is left for the next one."""
+        if not self.log.exists():
+            return
+        with self.log.open("rb") as log:
+            log.seek(self._read_to)
+            whole, newline, _ = log.read().rpartition(b"\n")
+        self._read_to += len(whole) + len(newline)
+        lines = [line for line in whole.decode(errors="replace").splitlines() if line.startswith("{")]
+        self._lines += [json.loads(line) for line in lines if line.endswith("}")]
 
     @property
     def batches(self) -> list[Line]:
@@ -62,6 +80,13 @@ class Job(Process):
             for counts in batch["outcomes"].values():
                 counted.update(counts)
         return counted
+
+    @property
+    def told(self) -> DriverLog:
+        """What its log tells the checker."""
+        leading = [datetime.fromisoformat(line["ts"]) for line in self.lines("leading")]
+        batches = [Told(datetime.fromisoformat(line["ts"]), line["outcomes"]) for line in self.batches]
+        return DriverLog(self.name, leading, batches)
 
     @property
     def running(self) -> bool:
