@@ -66,7 +66,8 @@ class Reconciliation:
 def take_snapshot(stage: Stage) -> Snapshot:
     """Checkpoints and tables as they stand while the job runs."""
     checkpoints = read_checkpoints(stage.client("dynamodb"), LEASES)
-    return Snapshot(read_tables(stage.database.connect()), checkpoints)
+    letters = frozenset(read_letters(stage.client("dynamodb"), LETTERS))
+    return Snapshot(read_tables(stage.database.connect()), checkpoints, letters)
 
 
 def reconcile(
@@ -87,6 +88,8 @@ def reconcile(
         secrets=[str(card) for card in list(opening.bank.cards)[:CARDS_LOOKED_FOR]],
         texts={"the job's log": log},
         sampled=lambda event: sampled(event, FraudWeights().sample_chance),
+        checkpoints=read_checkpoints(stage.client("dynamodb"), LEASES),
+        least=1,  # the user says how many
     )
     report = check(run)
     if counted != len(sent.records):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.identity import identity, letter_key
-from pipeline.records import Record
+from pipeline.records import Position, Record
 from tests.faults.tables import WRITTEN, Snapshot, Tables
 from tests.model.bank import Columns
 from tests.model.fraud import DEPLOYED, Sampled, Settings
@@ -35,13 +36,33 @@ class Sighting(NamedTuple):
         return f"{self.said.type or 'message'} at {where.shard} {where.sequence}/{where.sub_sequence}"
 
 
+class Told(NamedTuple):
+    """A batch that a driver's log tells of: when it was committed, and outcome → messages, by type."""
+
+    when: datetime
+    outcomes: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class DriverLog:
+    """One driver as its log tells: `leading`: when it got the leases."""
+
+    name: str
+    leading: Sequence[datetime]
+    batches: Sequence[Told]
+
+
 @dataclass(frozen=True)
 class Run:
     """What a run was given and what it left behind.
 
     `messages`: all that were put into `stream`. `secrets`: texts that may be nowhere: not in `texts` (name → content),
     not in `files`, not in `letters`. `must_happen`: (type, outcome) that the run has to have, as `Report.outcomes` has
-    them. `sampled` and `settings`: the service's, for the fraud score.
+    them. `sampled` and `settings`: the service's, for the fraud score. `ordered`: whether all messages of a key were
+    read by one driver at a time. `checkpoints`: shard → where it stands in the end; None: nobody looked. `drivers`: all
+    that ran. `mails`: the text of each that SES took, None: nobody looked; `may_repeat`: of those, how many a crash
+    between sending and noting may have repeated. `hits`: fault → how often it fired. `least`: messages that have to be
+    put for the run to show something.
     """
 
     stream: str
@@ -56,6 +77,13 @@ class Run:
     must_happen: Collection[tuple[str, str]] = ()
     sampled: Sampled = never
     settings: Settings = DEPLOYED
+    ordered: bool = True
+    checkpoints: Mapping[str, Position] | None = None
+    drivers: Sequence[DriverLog] = ()
+    mails: Sequence[str] | None = None
+    may_repeat: int = 0
+    hits: Mapping[str, int] = field(default_factory=dict)
+    least: int = 1000
 
 
 class Facts:
@@ -95,6 +123,17 @@ class Facts:
                 if row["id"] not in self._old[table]:
                     yield table, row
 
+    @cached_property
+    def outcomes(self) -> Counter[tuple[str, str]]:
+        """(type, outcome) → messages, as `Report.outcomes` of the checker."""
+        return Counter(self._outcomes())
+
+    def moments(self) -> Iterator[tuple[str, Tables]]:
+        """(name, tables) of every snapshot and of the end."""
+        for number, snapshot in enumerate(self.run.snapshots):
+            yield f"snapshot {number}", snapshot.tables
+        yield "in the end", self.run.final
+
     def letter_of(self, event: bytes) -> Columns | None:
         return self.run.letters.get(letter_key(event))
 
@@ -120,6 +159,21 @@ class Facts:
         card = self.run.opening.bank.cards.get(int(row["card_num"]), {"accounts_id": -1})
         account: int = card["accounts_id"]
         return account
+
+    def _outcomes(self) -> Iterator[tuple[str, str]]:
+        told = set(self.settled)
+        for sighting in self.sightings:
+            kind, event = sighting.said.type or "", sighting.identity
+            rows, letter = self.rows_of.get(event), self.letter_of(event)
+            if isinstance(sighting.said, Skipped):
+                yield kind, "skipped"
+            elif event in told:
+                yield kind, "repeat"
+            elif rows:
+                yield kind, str(rows[0][1]["status"])
+            else:
+                yield kind, f"letter:{letter['reason']}" if letter else "none"
+            told.add(event)
 
     def _sighting(self, record: Record) -> Sighting:
         said = Unreadable(record.flaw) if record.flaw else read(record.data)

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.faults.facts import DriverLog, Told
 from tests.processes import Process
 from tests.servers import ROOT
 
@@ -62,6 +63,13 @@ class Job(Process):
             for counts in batch["outcomes"].values():
                 counted.update(counts)
         return counted
+
+    @property
+    def told(self) -> DriverLog:
+        """What its log tells the checker."""
+        leading = [datetime.fromisoformat(line["ts"]) for line in self.lines("leading")]
+        batches = [Told(datetime.fromisoformat(line["ts"]), line["outcomes"]) for line in self.batches]
+        return DriverLog(self.name, leading, batches)
 
     @property
     def running(self) -> bool:

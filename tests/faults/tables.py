@@ -24,19 +24,27 @@ WRITTEN = tuple(TABLES.values())
 
 @dataclass(frozen=True)
 class Tables:
-    """All tables at one moment. `rows`: written table → column dicts; `alerts`: event ids in the outbox."""
+    """All tables at one moment. `rows`: written table → column dicts; `alerts`: event ids in the outbox, of which
+    `mailed` are noted as sent and `untried` as never tried.
+    """
 
     bank: Bank
     rows: Mapping[str, list[Columns]] = field(default_factory=lambda: {table: [] for table in WRITTEN})
     alerts: tuple[bytes, ...] = ()
+    mailed: frozenset[bytes] = frozenset()
+    untried: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Tables at one moment of a run, and the checkpoints (shard → position) as they stood just before it."""
+    """Tables at one moment of a run, and the checkpoints (shard → position) as they stood just before it.
+
+    `letters`: keys of those that there were just after the checkpoints were read; None: nobody looked.
+    """
 
     tables: Tables
     checkpoints: Mapping[str, Position] = field(default_factory=dict)
+    letters: frozenset[int] | None = None
 
 
 def read_tables(connection: Any) -> Tables:
@@ -46,12 +54,16 @@ def read_tables(connection: Any) -> Tables:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         read = {table: _select(cursor, table) for table in ("users", "accounts", "cards", "loans", *WRITTEN)}
-        alerts = tuple(row["event_id"] for row in _select(cursor, "fraud_alerts"))
+        outbox = _select(cursor, "fraud_alerts")
     connection.rollback()
     rows = {table: read[table] for table in WRITTEN}
     users, accounts, loans = ({row["id"]: row for row in read[table]} for table in ("users", "accounts", "loans"))
     cards = {int(row["card_num"]): row for row in read["cards"]}
-    return Tables(Bank(users, accounts, cards, loans, _spending(rows["card_transactions"])), rows, alerts)
+    bank = Bank(users, accounts, cards, loans, _spending(rows["card_transactions"]))
+    alerts = tuple(alert["event_id"] for alert in outbox)
+    mailed = frozenset(alert["event_id"] for alert in outbox if alert["sent_at"] is not None)
+    untried = frozenset(alert["event_id"] for alert in outbox if alert["sent_at"] is None and not alert["attempts"])
+    return Tables(bank, rows, alerts, mailed, untried)
 
 
 def _select(cursor: Any, table: str) -> list[Columns]:

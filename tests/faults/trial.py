@@ -20,7 +20,6 @@ from tests.contract.streams import TestStream
 from tests.faults.checker import Report, check
 from tests.faults.facts import Run
 from tests.faults.job import Job, until
-from tests.faults.ordering import out_of_order
 from tests.faults.tables import WRITTEN, Snapshot, read_arrivals, read_checkpoints, read_letters, read_tables
 from tests.schema import Schema
 from tests.servers import ROOT
@@ -136,8 +135,9 @@ class Trial:
     def look(self) -> Snapshot:
         """Take a snapshot, which is checked in the end."""
         checkpoints = self.checkpoints()
+        letters = frozenset(read_letters(self._aws.client("dynamodb"), self._letters))
         with closing(self.schema.connect()) as connection:
-            snapshot = Snapshot(read_tables(connection), checkpoints)
+            snapshot = Snapshot(read_tables(connection), checkpoints, letters)
         self._snapshots.append(snapshot)
         return snapshot
 
@@ -169,12 +169,12 @@ class Trial:
             texts={job.name: job.log.read_bytes() for job in self.jobs},
             must_happen=MUST_HAPPEN if self._odd else MUST_HAPPEN[:4],
             sampled=lambda event: sampled(event, Decimal("0.1")),
+            checkpoints=self.checkpoints(),
+            drivers=[job.told for job in self.jobs],
         )
         report = check(run)
         assert report.ok, report
-        disorder = list(out_of_order(run))
-        assert not disorder, disorder[:10]
-        assert report.outcomes.total() == len(self.sent) >= 1000
+        assert report.outcomes.total() == len(self.sent)
         assert self._snapshots, "nobody looked while it ran"
         assert not any("refused_by_database" in outcome for _, outcome in report.outcomes)
         return report

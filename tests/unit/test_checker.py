@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from card_transactions.mails import fraud_mail
 from pipeline.identity import identity, letter_key
-from pipeline.records import Position, Record
+from pipeline.records import END, Position, Record
 from tests.faults.checker import check
-from tests.faults.facts import Facts, Run
+from tests.faults.facts import DriverLog, Facts, Run, Told
 from tests.faults.tables import Snapshot, Tables
 from tests.model.bank import Bank, Columns
 from tests.model.reading import Skipped, read
@@ -75,7 +76,7 @@ def sound_run() -> Run:
         if number == 3:
             snapshots.append(Snapshot(deepcopy(tables), {"shard": record.position}))
     tables = replace(tables, alerts=tuple(r["event_id"] for r in tables.rows["card_transactions"] if r["status"] == -8))
-    return Run(STREAM, records, Tables(bank()), tables, letters, snapshots)
+    return Run(STREAM, records, Tables(bank()), tables, letters, snapshots, least=1)
 
 
 def apply(record: Record, event: bytes, number: int, now: Bank, tables: Tables, letters: dict[int, Columns]) -> None:
@@ -126,6 +127,18 @@ def test_an_account_that_opened_below_its_floor_may_stay_there_but_not_sink() ->
     accounts[3]["balance"] = Decimal("-20.00")
     assert "I2" not in violated(run)
     accounts[3]["balance"] = Decimal("-20.01")
+    assert "I2" in violated(run)
+
+
+def test_a_loan_payment_may_go_through_a_floor_above_zero_and_a_transfer_may_not() -> None:
+    run = sound_run()
+    payer = run.final.bank.accounts[2]
+    payer["credit_limit"], payer["balance"] = 40, Decimal("20.00")
+    assert "I2" not in violated(run)
+    payer["balance"] = Decimal("-0.01")
+    assert "I2" in violated(run)
+    payer["balance"] = Decimal("20.00")
+    run.final.rows["loan_payments"].clear()
     assert "I2" in violated(run)
 
 
@@ -227,22 +240,98 @@ def test_a_stored_code_is_reported() -> None:
 def test_a_checkpoint_that_goes_back_is_reported() -> None:
     run = sound_run()
     back = replace(run.snapshots[0], checkpoints={"shard": Position(101)})
-    assert {"checkpoints"} == violated(replace(run, snapshots=[*run.snapshots, back]))
+    assert {"I6"} == violated(replace(run, snapshots=[*run.snapshots, back]))
+    assert "I6" in violated(replace(run, checkpoints={"shard": Position(101)}))
 
 
 def test_a_checkpoint_ahead_of_the_rows_is_reported() -> None:
     run = sound_run()
     ahead = replace(run.snapshots[0], checkpoints={"shard": Position(104)})
-    assert {"checkpoints"} == violated(replace(run, snapshots=[ahead]))
+    assert {"I5"} == violated(replace(run, snapshots=[ahead]))
+
+
+def test_a_checkpoint_ahead_of_a_letter_is_reported_though_the_letter_came_later() -> None:
+    run = sound_run()
+    letter = Position(106)
+    tables = replace(run.final, alerts=run.final.alerts)
+    late = Snapshot(tables, {"shard": letter}, letters=frozenset())
+    assert "I5" in violated(replace(run, snapshots=[*run.snapshots, late]))
+    in_time = replace(late, letters=frozenset(run.letters))
+    assert violated(replace(run, snapshots=[*run.snapshots, in_time])) == set()
+
+
+def test_a_message_ahead_of_the_last_checkpoint_is_reported() -> None:
+    run = sound_run()
+    assert violated(replace(run, checkpoints={"shard": run.messages[-1].position})) == set()
+    assert violated(replace(run, checkpoints={"shard": END})) == set()
+    assert {"I12"} == violated(replace(run, checkpoints={"shard": Position(107)}))
+    assert {"I12"} == violated(replace(run, checkpoints={}))
+
+
+def test_rows_of_one_key_in_another_order_than_put_are_reported() -> None:
+    run = sound_run()
+    first, second, *_ = run.final.rows["transactions"]
+    first["applied_at"], second["applied_at"] = second["applied_at"], first["applied_at"]
+    assert "I8" in violated(run)
+    assert "I8" not in violated(replace(run, ordered=False))
+
+
+def batch(second: int, **transactions: int) -> Told:
+    return Told(NOON + timedelta(seconds=second), {"transaction": transactions})
+
+
+def test_a_driver_that_goes_on_without_its_leases_is_reported() -> None:
+    late = [batch(1), batch(11)]
+    new = DriverLog("new", [NOON + timedelta(seconds=10)], [batch(12)])
+    assert violated(replace(sound_run(), drivers=[DriverLog("old", [NOON], late), new])) == set(), "it was in flight"
+    assert {"I7"} == violated(replace(sound_run(), drivers=[DriverLog("old", [NOON], [*late, batch(13)]), new]))
+
+
+def test_a_driver_that_has_its_leases_back_is_not() -> None:
+    old = DriverLog("old", [NOON, NOON + timedelta(seconds=20)], [batch(1), batch(11), batch(21), batch(22)])
+    new = DriverLog("new", [NOON + timedelta(seconds=10)], [batch(12)])
+    assert violated(replace(sound_run(), drivers=[old, new])) == set()
+
+
+def test_two_drivers_that_tell_of_the_same_row_are_reported() -> None:
+    there = {"1": 2}
+    one = DriverLog("one", [NOON], [batch(1, **there)])
+    two = DriverLog("two", [NOON + timedelta(seconds=2)], [batch(3, duplicate=2)])
+    assert violated(replace(sound_run(), drivers=[one, two])) == set()
+    assert {"I7"} == violated(replace(sound_run(), drivers=[one, replace(two, batches=[batch(3, **there)])]))
+
+
+def mailed(run: Run) -> Run:
+    return replace(run, final=replace(run.final, mailed=frozenset(run.final.alerts)))
+
+
+def test_a_mail_that_is_missing_or_one_too_many_is_reported() -> None:
+    run = mailed(sound_run())
+    row = run.final.rows["card_transactions"][0]
+    mail = fraud_mail("Ada", 4, row["transfer_value"], row["time_stamp"], "").text
+    assert violated(replace(run, mails=[mail])) == set()
+    assert {"I10"} == violated(replace(run, mails=[]))
+    assert {"I10"} == violated(replace(run, mails=[mail, mail]))
+    assert violated(replace(run, mails=[mail, mail], may_repeat=1)) == set(), "the sender was killed once"
+    assert {"I10"} == violated(replace(run, mails=[mail, mail.replace("$80", "$81")], may_repeat=1))
+
+
+def test_a_mail_that_was_never_tried_is_reported() -> None:
+    run = sound_run()
+    waiting = replace(run.final, untried=frozenset(run.final.alerts))
+    assert {"I10"} == violated(replace(run, final=waiting, mails=[]))
+    assert violated(replace(run, final=waiting)) == set(), "nobody looked at mails"
 
 
 def test_a_run_that_shows_nothing_is_reported() -> None:
-    nothing = Run(STREAM, [], Tables(bank()), Tables(bank()), {})
+    nothing = Run(STREAM, [], Tables(bank()), Tables(bank()), {}, least=0)
     run = sound_run()
     assert {"I13"} == violated(nothing)
     assert {"I13"} == violated(replace(run, must_happen=[("stock", "1")]))
     assert {"I13"} == violated(replace(run, snapshots=[Snapshot(run.opening)]))
     assert {"I13"} == violated(replace(run, secrets=["4000000000000007"]))
+    assert {"I13"} == violated(replace(run, least=1000))
+    assert {"I13"} == violated(replace(run, hits={"killed": 1, "cut": 0}))
 
 
 def test_a_status_that_the_model_does_not_give_is_reported() -> None:
