@@ -81,7 +81,7 @@ class Stage:
 @contextmanager
 def stage() -> Iterator[Stage]:
     """MariaDB, Kinesis, DynamoDB and SES, ended with the context. Raises RuntimeError, which says what is missing."""
-    _forget_surroundings()
+    forget_surroundings()
     with TemporaryDirectory(prefix="demo-", ignore_cleanup_errors=True) as name, ExitStack() as running:
         folder = Path(name)
         with ThreadPoolExecutor(2) as together:
@@ -90,7 +90,7 @@ def stage() -> Iterator[Stage]:
         yield Stage(database.result(), aws.result(), folder)
 
 
-def _forget_surroundings() -> None:
+def forget_surroundings() -> None:
     """Let nothing of the user's own AWS, Spark, proxies or settings of the service into the demo."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "SPARK_", "PYSPARK_")) or name.lower() in Settings.model_fields:

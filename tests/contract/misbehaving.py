@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,8 @@ class Misbehaving(ThreadingHTTPServer):
 
     `errors`: what to answer instead, in order, one for each call of an operation: AWS' code of an error, an HTTP
     status, "" to break the connection off, None to let the call through. The last one stays where `lasting`.
-    `around`: given an operation, its request and a way to the emulator, makes the answer.
+    `around`: given an operation, its request and a way to the emulator, makes the answer, or raises `RefusedError` or
+    `BrokenOffError`.
     """
 
     daemon_threads = True
@@ -39,6 +41,11 @@ class Misbehaving(ThreadingHTTPServer):
         self.lasting = False
         self.around: Callable[[str, Message, Forward], Message] = lambda operation, request, forward: forward(request)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed has left without its answer."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
     def next_error(self, operation: str) -> str | int | None:
         self.calls.append(operation)
         errors = self.errors.get(operation, [])
@@ -47,7 +54,7 @@ class Misbehaving(ThreadingHTTPServer):
         return errors[0] if self.lasting and len(errors) == 1 else errors.pop(0)
 
     def forward(self, headers: dict[str, str], request: Message) -> Message:
-        """What the emulator answers. Raises `_RefusedError` with its status and body where that is an error."""
+        """What the emulator answers. Raises `RefusedError` with its status and body where that is an error."""
         connection = http.client.HTTPConnection(str(self.target.hostname), self.target.port or 80, timeout=30)
         kept = {name: value for name, value in headers.items() if name.lower() not in ("content-length", "host")}
         try:
@@ -57,13 +64,22 @@ class Misbehaving(ThreadingHTTPServer):
         finally:
             connection.close()
         if answer.status != 200:
-            raise _RefusedError(answer.status, body)
+            raise RefusedError(answer.status, body)
         message: Message = json.loads(body or b"{}")
         return message
 
 
-class _RefusedError(Exception):
-    pass
+class RefusedError(Exception):
+    """An answer that is an error: HTTP status and body."""
+
+    @classmethod
+    def named(cls, code: str) -> RefusedError:
+        """As AWS refuses with this code."""
+        return cls(400, json.dumps({"__type": code, "message": "as told"}).encode())
+
+
+class BrokenOffError(Exception):
+    """No answer: the connection is broken off."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -77,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         if error == "":
             self.close_connection = True
         elif isinstance(error, str):
-            self._answer(400, json.dumps({"__type": error, "message": "as told"}).encode())
+            self._answer(*RefusedError.named(error).args)
         elif error is not None:
             self._answer(error, b"<html>no JSON</html>")
         else:
@@ -86,8 +102,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass(self, operation: str, request: Message) -> None:
         try:
             answer = self.server.around(operation, request, partial(self.server.forward, dict(self.headers)))
-        except _RefusedError as refused:
+        except RefusedError as refused:
             self._answer(*refused.args)
+        except BrokenOffError:
+            self.close_connection = True
         else:
             self._answer(200, json.dumps(answer).encode())
 

@@ -14,14 +14,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tests.faults.facts import DriverLog, Told
+from tests.faults.rigged import Rig
 from tests.processes import Process
 from tests.servers import ROOT
 
 PATIENCE = 240.0
 """Seconds that something may take on a machine that is busy with other things."""
 LOOK = 0.02
-SHORT_FAIL_OVER = "tests.faults.short_fail_over"
 
 Line = Mapping[str, Any]
 
@@ -35,12 +37,12 @@ def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE)
 
 
 class Job(Process):
-    """One run of the job. `short_fail_over`: leases expire sooner than deployed ones, see short_fail_over.py."""
+    """One run of the job, as it is or, with a `rig`, rigged."""
 
-    def __init__(
-        self, log: Path, environment: Mapping[str, str], *arguments: str, short_fail_over: bool = False
-    ) -> None:
-        program = ["-m", SHORT_FAIL_OVER] if short_fail_over else ["stream_consumer.py"]
+    def __init__(self, log: Path, environment: Mapping[str, str], *arguments: str, rig: Rig | None = None) -> None:
+        program = ["stream_consumer.py"]
+        if rig is not None:
+            program = ["-m", "tests.faults.rigged", msgspec.json.encode(rig).decode()]
         command = [sys.executable, *program, *arguments]
         super().__init__(log.stem, command, log, log.exists, environment, ROOT)
 

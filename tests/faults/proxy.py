@@ -1,9 +1,10 @@
-"""A TCP proxy before the database that cuts connections, above all around a COMMIT."""
+"""A TCP proxy before the database that cuts connections, above all around a COMMIT, and slows or stops what passes."""
 
 from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,9 @@ from tests.servers import HERE
 
 COMMIT = b"\x07\x00\x00\x00\x03commit"
 """The packet of a COMMIT: length, number, COM_QUERY, the statement; in any case."""
+
+ERROR = 0xFF
+"""The first byte of a packet of the server that is an error; its number follows."""
 
 
 class Cut(Enum):
@@ -30,7 +34,11 @@ class Cut(Enum):
 
 
 class Proxy:
-    """Forwards connections to `target`, a port on 127.0.0.1. `choose` decides about each packet of a client."""
+    """Forwards connections to `target`, a port on 127.0.0.1. `choose` decides about each packet of a client.
+
+    `delay`: seconds that everything takes longer, each way. `rate`: bytes a second of each connection and way; 0: no
+    limit. While `open` is not set, nothing passes and nothing ends, as where a network has gone.
+    """
 
     def __init__(self, target: int, choose: Callable[[bytes], Cut], port: int | None = None) -> None:
         self.port = port or free_port()
@@ -38,8 +46,16 @@ class Proxy:
         """Connections cut around a COMMIT."""
         self.others = 0
         """Connections cut elsewhere."""
+        self.commits = 0
+        self.held_up = 0
+        """Packets that were delayed, slowed or stopped."""
+        self.errors: Counter[int] = Counter()
+        """Error number → answers of the server that say it."""
+        self.delay = self.rate = 0.0
+        self.open = threading.Event()
+        self.open.set()
+        self.choose = choose
         self._target = target
-        self._choose = choose
         self._listener = socket.create_server((HERE, self.port))
         self._open: list[socket.socket] = [self._listener]
 
@@ -69,8 +85,9 @@ class Proxy:
     def _requests(self, client: socket.socket, server: socket.socket, muted: threading.Event) -> None:
         with suppress(OSError):
             while packet := client.recv(65536):
-                cut = self._choose(packet)
+                cut = self.choose(packet)
                 self._count(cut, packet)
+                self._hold_up(packet)
                 if cut is Cut.HALF_OPEN:
                     muted.set()
                     _cut(client)
@@ -88,11 +105,21 @@ class Proxy:
             while packet := server.recv(65536):
                 if muted.is_set():
                     break
+                if len(packet) > 7 and packet[4] == ERROR:
+                    self.errors[int.from_bytes(packet[5:7], "little")] += 1
+                self._hold_up(packet)
                 client.sendall(packet)
         _cut(client)
         _cut(server)
 
+    def _hold_up(self, packet: bytes) -> None:
+        if self.delay or self.rate or not self.open.is_set():
+            self.held_up += 1
+            time.sleep(self.delay + (len(packet) / self.rate if self.rate else 0.0))
+            self.open.wait()
+
     def _count(self, cut: Cut, packet: bytes) -> None:
+        self.commits += is_commit(packet)
         if cut is not Cut.NONE and is_commit(packet):
             self.cuts[cut] += 1
         elif cut is not Cut.NONE:

@@ -30,7 +30,7 @@ def test_a_commit_whose_answer_is_lost_is_done_once_and_one_that_is_lost_is_done
             return Cut.BEFORE
         return Cut.HALF_OPEN if draw < 0.14 else Cut.NONE
 
-    with cutting(database.port, choose) as proxy, Trial(database, moto, tmp_path, SEED, slow=False) as trial:
+    with cutting(database.port, choose) as proxy, Trial(database, moto, tmp_path, SEED, slow=0) as trial:
         through = Schema(HERE, proxy.port, database.user, database.password, database.name)
         trial.send(1200)
         job = trial.start("--until-caught-up", through=through)

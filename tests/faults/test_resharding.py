@@ -19,7 +19,7 @@ def test_keys_keep_their_order_while_one_shard_becomes_two_then_four_then_two(
     moto: str, kinesis_local: str, database: Schema, tmp_path: Path
 ) -> None:
     with Trial(
-        database, moto, tmp_path, seed=4, kinesis=kinesis_local, odd=0.0, partition_key="account", slow=False
+        database, moto, tmp_path, seed=4, kinesis=kinesis_local, odd=0.0, partition_key="account", slow=0
     ) as trial:
         trial.send(A_GENERATION)
         job = trial.start(batch=40)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from decimal import Decimal
 from itertools import islice
@@ -9,17 +11,20 @@ from pathlib import Path
 from random import Random
 from typing import Literal, Self
 
+import msgspec
+
 from card_transactions.alerts import SENDER
 from card_transactions.fraud import sampled
 from pipeline.aws import Aws
 from pipeline.records import Position
 from producers.bank import BankShape, fill
 from producers.kinesis import Put, put
-from producers.traffic import Traffic
+from producers.traffic import Message, Traffic
 from tests.contract.streams import TestStream
 from tests.faults.checker import Report, check
 from tests.faults.facts import Run
 from tests.faults.job import Job, until
+from tests.faults.rigged import SHORT_FAIL_OVER, Rig
 from tests.faults.tables import WRITTEN, Snapshot, read_arrivals, read_checkpoints, read_letters, read_tables
 from tests.schema import Schema
 from tests.servers import ROOT
@@ -30,7 +35,6 @@ MUST_HAPPEN = (
     *(("transaction", "-1"), ("card_transaction", "-4"), ("stock", "letter:illegal_null")),
 )
 SLOW = 0.008
-"""Seconds that the insertion of a row takes longer where a trial is slow."""
 SMALL = {"BATCH_LENGTH": "0.3", "PARTITIONS": "2", "MAX_THREADS": "2", "CHUNK_SIZE": "5"}
 """Small chunks: a batch is many transactions, so that most moments lie within one."""
 QUICK = {
@@ -44,7 +48,7 @@ QUICK = {
 class Trial:
     """`seed` decides bank, traffic and moments. `aws`: endpoint of DynamoDB and SES, and of Kinesis unless `kinesis`.
 
-    `odd`: share of unusual messages. `slow`: every row takes `SLOW` seconds longer, so that batches last.
+    `odd`: share of unusual messages. `slow`: seconds that the insertion of a row takes longer, so that batches last.
     """
 
     def __init__(
@@ -57,13 +61,14 @@ class Trial:
         kinesis: str | None = None,
         odd: float = 0.12,
         partition_key: Literal["constant", "account"] = "constant",
-        slow: bool = True,
+        slow: float = SLOW,
     ) -> None:
         self.schema = schema
         self.random = Random(seed)
         self.stream = TestStream(kinesis or aws)
         self.jobs: list[Job] = []
         self.sent: list[Put] = []
+        self._putting = threading.Lock()
         self._odd = odd
         self._endpoints = {"AWS_ENDPOINT_URL": aws, "AWS_ENDPOINT_URL_KINESIS": kinesis or aws}
         self._folder = folder
@@ -76,7 +81,7 @@ class Trial:
             self._opening = read_tables(connection)
         self._traffic = Traffic(seed, shape, odd=odd, ids=0.2, partition_key=partition_key)
         for table in WRITTEN if slow else ():
-            schema.execute(f"CREATE TRIGGER slow_{table} BEFORE INSERT ON {table} FOR EACH ROW DO SLEEP({SLOW})")
+            schema.execute(f"CREATE TRIGGER slow_{table} BEFORE INSERT ON {table} FOR EACH ROW DO SLEEP({slow})")
 
     def __enter__(self) -> Self:
         return self
@@ -86,13 +91,28 @@ class Trial:
             job.kill9()
 
     def send(self, messages: int) -> None:
-        """Put so many messages, all durable when this returns."""
-        self.sent += put(self.stream.client, self.stream.name, islice(self._traffic, messages)).records
+        """Put so many messages of the traffic, all durable when this returns."""
+        self.put(islice(self._traffic, messages))
+
+    def put(self, messages: Iterable[Message]) -> None:
+        """Put these messages, all durable when this returns. May be called by several threads."""
+        with self._putting:
+            self.sent += put(self.stream.client, self.stream.name, messages).records
 
     def start(
-        self, *arguments: str, batch: int = 200, through: Schema | None = None, short_fail_over: bool = False
+        self,
+        *arguments: str,
+        batch: int = 200,
+        through: Schema | None = None,
+        short_fail_over: bool = False,
+        rig: Rig | None = None,
+        settings: Mapping[str, str] = {},
     ) -> Job:
-        """A job that runs. `batch`: most messages of one batch. `through`: another way to the database."""
+        """A job that runs. `batch`: most messages of one batch. `through`: another way to the database.
+
+        `short_fail_over`: leases expire sooner than deployed ones. `rig`: what else is other than deployed. `settings`:
+        of the service, before all others.
+        """
         environment = {
             **(through or self.schema).environment,
             **self._endpoints,
@@ -102,9 +122,12 @@ class Trial:
             "MAX_RECORDS_PER_SHARD": str(batch),
             **SMALL,
             **QUICK,
+            **settings,
         }
         log = self._folder / f"job{len(self.jobs) + 1}.log"
-        job = Job(log, environment, *arguments, short_fail_over=short_fail_over)
+        if short_fail_over:
+            rig = msgspec.structs.replace(rig or Rig(), fail_over=SHORT_FAIL_OVER)
+        job = Job(log, environment, *arguments, rig=rig)
         self.jobs.append(job)
         job.start()
         return job
@@ -155,10 +178,19 @@ class Trial:
         return len(read_letters(self._aws.client("dynamodb"), self._letters))
 
     def check(self) -> Report:
-        """Check every invariant of the run, which has to be over, and the order. AssertionError where one fails."""
+        """Check every invariant of the run, which has to be over. AssertionError where one fails."""
+        report = check(self.run())
+        assert report.ok, report
+        assert report.outcomes.total() == len(self.sent)
+        assert self._snapshots, "nobody looked while it ran"
+        assert not any("refused_by_database" in outcome for _, outcome in report.outcomes)
+        return report
+
+    def run(self) -> Run:
+        """All that the checker asks for, as it stands now."""
         with closing(self.schema.connect()) as connection:
             final = read_tables(connection)
-        run = Run(
+        return Run(
             self.stream.name,
             read_arrivals(self.stream.client, self.stream.name, self.sent),
             self._opening,
@@ -172,12 +204,6 @@ class Trial:
             checkpoints=self.checkpoints(),
             drivers=[job.told for job in self.jobs],
         )
-        report = check(run)
-        assert report.ok, report
-        assert report.outcomes.total() == len(self.sent)
-        assert self._snapshots, "nobody looked while it ran"
-        assert not any("refused_by_database" in outcome for _, outcome in report.outcomes)
-        return report
 
     @property
     def _leases(self) -> str:

@@ -1,0 +1,53 @@
+"""One round: traffic, one or more faults, everything back to normal, the check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from tests.faults.checker import check
+from tests.faults.fault import Fault, picked
+from tests.faults.scene import Ground, Scene
+
+MOST_AT_ONCE = 3
+"""Faults of one round of chaos, one after the other."""
+
+
+class Round(msgspec.Struct, frozen=True):
+    """What a round has shown. `back`: seconds from the healing of the last fault until the lag was zero again."""
+
+    seed: int
+    spark: bool
+    faults: list[str]
+    hits: dict[str, int]
+    messages: int
+    violations: list[str]
+    back: float
+
+
+def play(
+    ground: Ground,
+    folder: Path,
+    seed: int,
+    faults: Sequence[Fault],
+    *,
+    chaos: bool = False,
+    spark: bool = False,
+    long: bool = False,
+) -> Round:
+    """Let each of `faults` strike, or, in `chaos`, those that the seed picks. AssertionError where a round is stuck."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with Scene(ground, folder, seed, spark=spark, long=long) as scene:
+        chosen = picked(faults, scene, MOST_AT_ONCE) if chaos else faults
+        scene.hits.update(dict.fromkeys((fault.name for fault in chosen), 0))
+        with scene.traffic():
+            for fault in chosen:
+                fault.strike(scene, fault.name)
+        back = scene.back_to_zero()
+        scene.end()
+        report = check(scene.run())
+    violations = [f"{violation.invariant}: {violation.text}" for violation in report.violations]
+    names = [fault.name for fault in chosen]
+    return Round(seed, spark, names, dict(scene.hits), report.outcomes.total(), violations, round(back, 1))

@@ -1,0 +1,124 @@
+"""Faults of the job's own processes, its clock, and what may be run again."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from tests.faults.fault import Fault, listed
+from tests.faults.job import Job
+from tests.faults.rigged import POINTS
+from tests.faults.scene import Scene
+
+HOUR = 3600
+
+
+def dies(scene: Scene, name: str, point: str) -> None:
+    """The job and all it started are killed at the point; another follows, and again."""
+    for _ in range(10 if scene.long else 2):
+        scene.end()
+        job = scene.launch(dies=point, at=scene.random.randint(1, 3))
+        assert job.exit_code() == -signal.SIGKILL, job.tail
+        assert [line["point"] for line in job.lines("killed")] == [point]
+        scene.hits[name] += 1
+        scene.kills += 1
+
+
+def killed(scene: Scene, name: str, driver_alone: bool) -> None:
+    for _ in range(3 if scene.long else 1):
+        job = scene.working()
+        job.kill9_driver() if driver_alone else job.kill9()
+        scene.hits[name] += 1
+        scene.kills += 1
+
+
+def asked_to_stop(scene: Scene, name: str) -> None:
+    for _ in range(5 if scene.long else 2):
+        job = scene.working()
+        ended = len(job.batches)
+        scene.end()
+        assert len(job.batches) <= ended + 1, "the batch in flight was finished, and no other begun"
+        scene.hits[name] += 1
+
+
+def worker_killed(scene: Scene, name: str) -> None:
+    """Each time that a worker has been at work for a moment; what it was at is done again."""
+    for _ in range(5 if scene.long else 2):
+        job = scene.working()
+        victims = spark_workers(job) if scene.spark else [line["pid"] for line in job.lines("worker")[-2:]]
+        for victim in victims:
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+                scene.hits[name] += 1
+        scene.more("batch")
+
+
+def spark_workers(job: Job) -> list[int]:
+    """The Python processes in which Spark runs tasks."""
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and _is_worker(path, job.pid)]
+
+
+def _is_worker(process: Path, session: int) -> bool:
+    try:
+        found = int((process / "stat").read_text().rpartition(")")[2].split()[3])
+        return found == session and b"pyspark.daemon" in (process / "cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def replayed(scene: Scene, name: str) -> None:
+    job = scene.relaunch(replays=True)
+    scene.more("replayed", 3)
+    scene.end()
+    scene.hits[name] += len(job.lines("replayed"))
+
+
+def clock_stepped(scene: Scene, name: str, seconds: int) -> None:
+    job = scene.relaunch(clock=str(scene.clock))
+    scene.working()
+    for ahead in (seconds, 0):
+        scene.clock.write_text(str(ahead))
+        scene.more("batch", 2)
+    scene.hits[name] += len(job.lines("clock stepped"))
+    scene.end()
+
+
+def _deaths() -> list[Fault]:
+    return [
+        Fault(
+            f"killed {point}",
+            f"the job and all its processes are killed (SIGKILL) {point}, and another is started",
+            partial(dies, point=point),
+            rounds=1,
+        )
+        for point in POINTS
+    ]
+
+
+FAULTS = listed(
+    *_deaths(),
+    Fault(
+        "job killed", "SIGKILL to all its processes in mid-batch", partial(killed, driver_alone=False), 2, spark=True
+    ),
+    Fault(
+        "driver killed", "SIGKILL to the driver alone in mid-batch", partial(killed, driver_alone=True), 2, spark=True
+    ),
+    Fault("job asked to stop", "SIGTERM in mid-batch, and another is started", asked_to_stop, spark=True),
+    Fault("worker killed", "SIGKILL to the processes that run tasks, in mid-batch", worker_killed, 2, spark=True),
+    Fault("batch replayed", "every second batch is run twice, its first reports lost", replayed),
+    Fault(
+        "clock an hour ahead",
+        "the job's clock steps ahead in mid-batch, and back later",
+        partial(clock_stepped, seconds=HOUR),
+        0.5,
+    ),
+    Fault(
+        "clock an hour behind",
+        "the job's clock steps back in mid-batch, and ahead later",
+        partial(clock_stepped, seconds=-HOUR),
+        0.5,
+    ),
+)

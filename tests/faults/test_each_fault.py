@@ -1,0 +1,35 @@
+"""Every fault strikes the job in mid-batch, without Spark; everything that was promised holds, in every snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.catalogue import FAULTS
+from tests.faults.round import play
+from tests.faults.scene import Ground, ground
+
+pytestmark = pytest.mark.timeout(600)  # seconds, on a machine that is not busy with other things
+SEED = 1
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """Servers that may be killed."""
+    with ground(tmp_path_factory.mktemp("ground")) as servers:
+        yield servers
+
+
+@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if not fault.alone])
+def test_nothing_is_lost_repeated_or_misapplied(here: Ground, tmp_path: Path, name: str) -> None:
+    played = play(here, tmp_path, SEED, [FAULTS[name]])
+    assert played.violations == []
+    assert played.hits[name] > 0
+
+
+def test_faults_that_a_seed_picks_do_no_harm_together(here: Ground, tmp_path: Path) -> None:
+    played = play(here, tmp_path, 4, list(FAULTS.values()), chaos=True)
+    assert played.violations == []
+    assert len(played.faults) > 1

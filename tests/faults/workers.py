@@ -1,0 +1,110 @@
+"""The service without Spark: its batches in worker processes, its ticks from a thread. Starts within a second.
+
+What runs a batch is what Spark runs: the two stages of pipeline/stream.py, each in a process of its own that is forked,
+pickled to, and may be killed. What Spark adds (scheduling, shuffle files, the JVM) is not there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import signal
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from pipeline.driver import Driver, TaskDied
+from pipeline.errors import Fatal
+from pipeline.records import Block, Extent, Range, Report
+from pipeline.source import Reader
+from pipeline.stopping import StopSignal
+from pipeline.stream import Unread, _Applying, _Reading
+
+LOOK = 0.05
+"""Seconds between two looks at whether it still lives."""
+_PR_SET_PDEATHSIG = 1
+
+Shuffled = tuple[int, Block | Unread]
+
+
+class WorkerBatch:
+    """In place of `SparkBatch`. `prepare`: called once in each worker."""
+
+    def __init__(
+        self,
+        context: object,
+        reader: Reader,
+        split: Callable[[Extent, int], list[tuple[int, Block]]],
+        apply: Callable[[Iterable[Block]], Report],
+        partitions: int,
+        *,
+        prepare: Callable[[], object],
+    ) -> None:
+        self._reading, self._applying = _Reading(reader, split, partitions), _Applying(apply)
+        self._partitions, self._prepare = partitions, prepare
+        self._processes = multiprocessing.get_context("forkserver")
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __call__(self, ranges: Sequence[Range]) -> list[Report]:
+        """Read and apply these ranges; the report of each partition. Raises `TaskDied`."""
+        self._pool = self._pool or ProcessPoolExecutor(
+            self._partitions, self._processes, initializer=_begin, initargs=(self._prepare,)
+        )
+        try:
+            read = self._pool.map(_read, [self._reading] * len(ranges), ranges)
+            shuffled = defaultdict[int, list[Shuffled]](list)
+            for pair in (pair for pairs in read for pair in pairs):
+                shuffled[pair[0]].append(pair)
+            spread = [shuffled[partition] for partition in range(self._partitions)]
+            return list(self._pool.map(_apply, [self._applying] * self._partitions, spread))
+        except BrokenProcessPool:
+            self._pool = None
+            raise TaskDied("a worker has died") from None
+
+    def warm_up(self) -> None:
+        """A batch of nothing."""
+        self([])
+
+
+def run(context: object, driver: Driver, batch_length: float, stop: StopSignal) -> None:
+    """In place of `pipeline.stream.run`. Raises `Fatal`."""
+    stop.listen()
+    over = threading.Event()
+    with ThreadPoolExecutor(2) as threads:
+        leading = threads.submit(driver.lead)
+        ticking = threads.submit(_tick, driver, batch_length, over)
+        try:
+            while not leading.done() and not stop.wait(LOOK):
+                if ticking.done():
+                    raise Fatal(f"the stream has died of an unforeseen error ({type(ticking.exception()).__name__})")
+        finally:
+            driver.stop()
+            over.set()
+    leading.result()
+
+
+def _tick(driver: Driver, batch_length: float, over: threading.Event) -> None:
+    while not over.is_set():
+        began = time.monotonic()
+        driver.tick(time.time())
+        over.wait(batch_length - (time.monotonic() - began))
+
+
+def _begin(prepare: Callable[[], object]) -> None:
+    # The parent is the fork server, which ends with the driver.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    prepare()
+
+
+def _read(reading: _Reading, wanted: Range) -> list[Any]:
+    return list(reading([wanted]))
+
+
+def _apply(applying: _Applying, shuffled: list[Shuffled]) -> Report:
+    (report,) = applying(shuffled)
+    return report
