@@ -80,19 +80,52 @@ class _Refused(Exception):
     """SES, or the want of an address, refuses this mail; others may go."""
 
 
-def send_waiting(connect: Connect, ses: Any, limit: int, stop: threading.Event | None = None) -> Sent:
+class Outbox:
+    """The rows of `fraud_alerts` as one sender sees them. `connect`: to the database.
+
+    What became of a mail is noted right after it was sent, on a new connection if its own has gone. Where that fails as
+    well (the disk is full; a connection that was lost still holds the lock) it is remembered, and noted before any
+    other mail is sent: only the end of this process in between repeats a mail.
+    """
+
+    def __init__(self, connect: Connect) -> None:
+        self.connect = connect
+        self._unnoted: dict[int, str] = {}
+
+    def settle(self, connection: Any) -> None:
+        """Note what could not be noted before. Raises `PipelineError`."""
+        for alert, statement in list(self._unnoted.items()):
+            _commit(connection, statement, (alert,))
+            del self._unnoted[alert]
+
+    def note(self, connection: Any, statement: str, alert: Alert) -> None:
+        """Note what became of a mail. Raises `PipelineError` where `connection` has failed."""
+        self._unnoted[alert.id] = statement
+        try:
+            self.settle(connection)
+        except PipelineError:
+            # The server may have closed an idle connection while SES was slow.
+            with suppress(*ServerError):
+                connection.close()
+            with closing(self.connect()) as another:
+                self.settle(another)
+            raise
+
+
+def send_waiting(outbox: Outbox, ses: Any, limit: int, stop: threading.Event | None = None) -> Sent:
     """Send at most `limit` waiting mails, one transaction each; end early on `stop`, an outage, or an empty outbox.
 
-    A row stays locked while its mail is sent and is noted right after, on a new connection if its own has gone. A crash
-    in between repeats that one mail; none is lost. Raises `PipelineError` where the database fails.
+    A row stays locked while its mail is sent, and is noted right after. A crash in between repeats that one mail; none
+    is lost. Raises `PipelineError` where the database fails.
     """
     tally = Sent()
-    with closing(connect()) as connection:
+    with closing(outbox.connect()) as connection:
+        outbox.settle(connection)
         for _ in range(limit):
             if stop is not None and stop.is_set():
                 break
             alert = _claim(connection)
-            if alert is None or not _settle(connect, connection, ses, alert, tally):
+            if alert is None or not _settle(outbox, connection, ses, alert, tally):
                 break
     return tally
 
@@ -108,21 +141,21 @@ def _claim(connection: Any) -> Alert | None:
     return Alert(*rows[0]) if rows else None
 
 
-def _settle(connect: Connect, connection: Any, ses: Any, alert: Alert, tally: Sent) -> bool:
+def _settle(outbox: Outbox, connection: Any, ses: Any, alert: Alert, tally: Sent) -> bool:
     """Send one mail and note what became of it. False where SES takes no mail now."""
     try:
         _send(connection, ses, alert)
     except _Refused as refused:
         last = alert.attempts + 1 >= MOST_ATTEMPTS
         _log.warning("fraud mail parked" if last else "fraud mail refused", alert=alert.id, reason=str(refused))
-        _note(connect, connection, _PARKED if last else _FAILED, alert)
+        outbox.note(connection, _PARKED if last else _FAILED, alert)
         tally.parked, tally.failed = tally.parked + last, tally.failed + (not last)
     except (ClientError, BotoCoreError) as error:
         unverified = f" ({SENDER} is not verified)" if SENDER in str(error) else ""
         tally.outage = f"SES: {error_code(error)}{unverified}"
         return False
     else:
-        _note(connect, connection, _SENT, alert)
+        outbox.note(connection, _SENT, alert)
         tally.sent += 1
     return True
 
@@ -151,18 +184,6 @@ def _message(mail: Mail) -> dict[str, Any]:
     return {"Subject": part(mail.subject), "Body": {"Text": part(mail.text), "Html": part(mail.html)}}
 
 
-def _note(connect: Connect, connection: Any, statement: str, alert: Alert) -> None:
-    try:
-        _commit(connection, statement, (alert.id,))
-    except PipelineError:
-        # The server may have closed an idle connection while SES was slow: a mail that went out must still be noted.
-        with suppress(*ServerError):
-            connection.close()
-        with closing(connect()) as another:
-            _commit(another, statement, (alert.id,))
-        raise
-
-
 def _query(connection: Any, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
     with translated(), closing(connection.cursor()) as cursor:
         cursor.execute(statement, parameters)
@@ -184,7 +205,7 @@ class AlertSender:
     """
 
     def __init__(self, connect: Connect, ses: Any, pause: float = PAUSE_SECONDS) -> None:
-        self._connect, self._ses, self._pause = connect, ses, pause
+        self._outbox, self._ses, self._pause = Outbox(connect), ses, pause
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._complained = float("-inf")
@@ -206,7 +227,7 @@ class AlertSender:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                outage = send_waiting(self._connect, self._ses, limit=MAILS_A_ROUND, stop=self._stop).outage
+                outage = send_waiting(self._outbox, self._ses, limit=MAILS_A_ROUND, stop=self._stop).outage
             except PipelineError as error:
                 outage = str(error)
             if outage:

@@ -43,6 +43,10 @@ class MariaDB(Schema):
     def __init__(self, folder: Path, options: Sequence[str]) -> None:
         super().__init__(HERE, free_port(), "root", "test", "bytecrunchers")
         data, first = folder / "data", folder / "first.sql"
+        self.data = data
+        self.options = folder / "options.cnf"
+        """Read at every start; those of the command line outrank them."""
+        self.options.write_text("[mariadbd]\n")
         user = f"--user={pwd.getpwuid(os.getuid()).pw_name}"
         _make_data(data, user)
         first.write_text(
@@ -54,7 +58,7 @@ class MariaDB(Schema):
             "mariadb",
             [
                 program("mariadbd", "mariadb-server-core"),
-                "--no-defaults",
+                f"--defaults-file={self.options}",
                 user,
                 f"--datadir={data}",
                 f"--tmpdir={folder}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -16,8 +17,8 @@ from tests.servers import HERE
 COMMIT = b"\x07\x00\x00\x00\x03commit"
 """The packet of a COMMIT: length, number, COM_QUERY, the statement; in any case."""
 
-ERROR = 0xFF
-"""The first byte of a packet of the server that is an error; its number follows."""
+ERROR = re.compile(rb"\xff(..)#[0-9A-Z]{5}", re.DOTALL)
+"""What the server says of an error, which may come amid an answer: its number, and the state of SQL."""
 
 
 class Cut(Enum):
@@ -105,8 +106,7 @@ class Proxy:
             while packet := server.recv(65536):
                 if muted.is_set():
                     break
-                if len(packet) > 7 and packet[4] == ERROR:
-                    self.errors[int.from_bytes(packet[5:7], "little")] += 1
+                self.errors.update(int.from_bytes(number, "little") for number in ERROR.findall(packet))
                 self._hold_up(packet)
                 client.sendall(packet)
         _cut(client)

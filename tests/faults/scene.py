@@ -38,7 +38,8 @@ SLOW = 0.0015
 """Seconds that a row takes longer."""
 CLERK = "clerk"
 """The job's user, who may do nothing that an administrator may."""
-SMALL_DISK = ("--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M:autoextend:max:160M")
+ONE_FILE = ("--innodb-file-per-table=0", "--innodb-autoextend-increment=1")
+"""All tables in one file, whose size can be limited."""
 _numbers = count()
 
 
@@ -53,9 +54,9 @@ class Ground:
 
 @contextmanager
 def ground(folder: Path) -> Iterator[Ground]:
-    """A MariaDB with little room on its disk, and moto."""
+    """A MariaDB and moto."""
     with ExitStack() as running, ThreadPoolExecutor(2) as together:
-        made = together.submit(running.enter_context, servers.mariadb(folder / "mariadb", options=SMALL_DISK))
+        made = together.submit(running.enter_context, servers.mariadb(folder / "mariadb", options=ONE_FILE))
         aws = together.submit(running.enter_context, servers.moto())
         database = made.result()
         template = database.another("template")
@@ -120,8 +121,9 @@ class Scene(Trial):
             assert self.jobs[-1].exit_code() == 0, self.jobs[-1].tail
 
     def working(self) -> Job:
-        """The job in mid-batch."""
+        """The job in mid-batch, with enough to do for another one."""
         job = self.job
+        self.send(2 * A_BATCH)
         self.wait_for_mid_batch(job, self.random.randrange(5, 40))
         return job
 
@@ -152,10 +154,10 @@ class Scene(Trial):
             one.result()
 
     def _produce(self, enough: threading.Event) -> None:
-        """Fast until there is enough for a round, then as much as keeps the job at work."""
+        """At least enough for a round."""
         while len(self.sent) < LEAST or not enough.is_set():
-            self.send(50)
-            enough.wait(0.05 if len(self.sent) < LEAST else 0.5)
+            self.send(25)
+            enough.wait(0.25)
 
     def _watch(self, enough: threading.Event) -> None:
         while not enough.wait(0.7):

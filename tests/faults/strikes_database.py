@@ -16,9 +16,12 @@ from producers.traffic import Message
 from tests.faults.fault import Fault, listed
 from tests.faults.proxy import Cut, is_commit
 from tests.faults.scene import CLERK, Scene
+from tests.servers import MariaDB
 
 HOT = (1, 2)
 """The accounts that everybody pays to."""
+PAYERS = 60
+MEGABYTE = 1024 * 1024
 LANES = 20
 DEADLOCK, LOCK_WAIT, READ_ONLY, TOO_MANY, NO_COLUMN, FULL = 1213, 1205, 1290, 1040, 1054, 1114
 
@@ -90,9 +93,12 @@ def _occupy(scene: Scene, held: ExitStack) -> None:
 def hot_pair(scene: Scene, name: str) -> None:
     """Everybody pays to two accounts and these to each other, while a rival locks them the other way round."""
     scene.relaunch(settings={"PARTITIONS": "2", "MAX_THREADS": str(LANES // 2), "CHUNK_SIZE": "3"})
-    scene.put(_payments(scene.random, 400))
+    wanted = scene.proxy.errors[DEADLOCK] + (100 if scene.long else 3)
     with _rival(scene):
-        _wait_for_errors(scene, name, DEADLOCK, at_least=3)
+        while scene.proxy.errors[DEADLOCK] < wanted:
+            scene.put(_payments(scene.random, 60))
+            scene.more("batch")
+    scene.hits[name] += scene.proxy.errors[DEADLOCK] - wanted + (100 if scene.long else 3)
     with closing(scene.schema.connect()) as connection, closing(connection.cursor()) as cursor:
         cursor.execute("SELECT id FROM accounts FOR UPDATE")
         cursor.fetchall()
@@ -102,7 +108,7 @@ def hot_pair(scene: Scene, name: str) -> None:
 
 def _payments(random: Random, number: int) -> Iterator[Message]:
     for _ in range(number):
-        origin, destination = random.sample((*range(3, 60), *HOT * 10), 2)
+        origin, destination = random.sample((*range(3, PAYERS), *HOT * 10), 2)
         destination = destination if destination in HOT or origin in HOT else random.choice(HOT)
         fields = {
             "type": "transaction",
@@ -125,10 +131,9 @@ def _rival(scene: Scene) -> Iterator[None]:
         with closing(scene.schema.connect()) as connection, closing(connection.cursor()) as cursor:
             while not over.is_set():
                 with suppress(mysql.connector.Error):
-                    for account in (*range(60, 2, -10), *reversed(HOT)):
+                    for account in range(PAYERS, 0, -1):
                         cursor.execute("SELECT id FROM accounts WHERE id = %s FOR UPDATE", (account,))
                         cursor.fetchall()
-                        time.sleep(0.003)
                 connection.rollback()
 
     thread = threading.Thread(target=lock)
@@ -174,11 +179,11 @@ def commits_cut(scene: Scene, name: str) -> None:
 
 
 def slow_network(scene: Scene, name: str, delay: float = 0.0, rate: float = 0.0) -> None:
-    job = scene.relaunch(settings={"CHUNK_SIZE": "50"})
-    job.wait_for("batch")
+    scene.relaunch(settings={"CHUNK_SIZE": "200", "MAX_RECORDS_PER_SHARD": "1000"}).wait_for("batch")
+    scene.send(500)
     before = scene.proxy.held_up
     scene.proxy.delay, scene.proxy.rate = delay, rate
-    scene.more("batch", 10 if scene.long else 2)
+    scene.more("batch", 10 if scene.long else 1)
     scene.proxy.delay = scene.proxy.rate = 0.0
     scene.hits[name] += scene.proxy.held_up - before
     scene.end()
@@ -196,18 +201,27 @@ def half_open(scene: Scene, name: str) -> None:
 
 
 def disk_full(scene: Scene, name: str) -> None:
-    """Another table takes all the room that the database has, down to the last row, until it is dropped."""
-    scene.working()
+    """Another table takes all the room that the database has, until the database gets more."""
+    database = scene.database
+    size = (database.data / "ibdata1").stat().st_size // MEGABYTE
+    _restart_with_room(database, f":max:{size + 4}M")
     filler = scene.schema.another(f"{scene.schema.name}_filler")
-    filler.execute("CREATE TABLE filler (content LONGBLOB)")
     try:
-        for size in (4_000_000, 400_000, 40_000, 4_000, 400):
+        filler.execute("CREATE TABLE filler (content LONGBLOB)")
+        for bytes_ in (400_000, 40_000, 4_000, 400):
             with suppress(mysql.connector.Error):
                 while True:
-                    filler.execute("INSERT INTO filler VALUES (REPEAT('x', %s))", (size,))
+                    filler.execute("INSERT INTO filler VALUES (REPEAT('x', %s))", (bytes_,))
         _wait_for_errors(scene, name, FULL)
     finally:
+        _restart_with_room(database, "")
         filler.drop()
+
+
+def _restart_with_room(database: MariaDB, most: str) -> None:
+    database.kill9()
+    database.options.write_text(f"[mariadbd]\ninnodb-data-file-path=ibdata1:12M:autoextend{most}\n")
+    database.start()
 
 
 def _wait_for_errors(scene: Scene, name: str, number: int, at_least: int = 1) -> None:
@@ -244,5 +258,5 @@ FAULTS = listed(
         3,
     ),
     Fault("half-open network", "for 60 s nothing passes to or from the database, and nothing ends", half_open, 0.5, 2),
-    Fault("disk full", "another table takes all the room of the database in mid-batch", disk_full, 0.5),
+    Fault("disk full", "another table takes all the room that the database has; later it has more", disk_full, 0.5),
 )

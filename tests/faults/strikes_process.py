@@ -11,15 +11,16 @@ from pathlib import Path
 from tests.faults.fault import Fault, listed
 from tests.faults.job import Job
 from tests.faults.rigged import POINTS
-from tests.faults.scene import Scene
+from tests.faults.scene import A_BATCH, Scene
 
 HOUR = 3600
 
 
 def dies(scene: Scene, name: str, point: str) -> None:
     """The job and all it started are killed at the point; another follows, and again."""
-    for _ in range(10 if scene.long else 2):
+    for _ in range(10 if scene.long else 1):
         scene.end()
+        scene.send(2 * A_BATCH)
         job = scene.launch(dies=point, at=scene.random.randint(1, 3))
         assert job.exit_code() == -signal.SIGKILL, job.tail
         assert [line["point"] for line in job.lines("killed")] == [point]
@@ -36,7 +37,7 @@ def killed(scene: Scene, name: str, driver_alone: bool) -> None:
 
 
 def asked_to_stop(scene: Scene, name: str) -> None:
-    for _ in range(5 if scene.long else 2):
+    for _ in range(5 if scene.long else 1):
         job = scene.working()
         ended = len(job.batches)
         scene.end()

@@ -8,7 +8,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -20,7 +20,8 @@ import pytest
 from botocore.config import Config
 from structlog.testing import capture_logs
 
-from card_transactions.alerts import SENDER, AlertSender, Sent, send_waiting
+from card_transactions import alerts
+from card_transactions.alerts import SENDER, AlertSender, Sent
 from card_transactions.mails import SUBJECT, fraud_mail
 from pipeline.aws import Aws
 from pipeline.errors import PipelineError, Transient
@@ -71,6 +72,16 @@ class Outbox:
         self.schema.execute(
             "UPDATE fraud_alerts SET last_attempt_at = last_attempt_at - INTERVAL %s MINUTE", (minutes,)
         )
+
+    def send(self, ses: Any, limit: int) -> Sent:
+        """One round of a sender that has just begun."""
+        return alerts.send_waiting(alerts.Outbox(self.connect), ses, limit)
+
+    def cut_off(self, but: int = 0) -> None:
+        """End every connection to the tables, one aside."""
+        connections = "SELECT id FROM information_schema.processlist WHERE db = %s AND id NOT IN (CONNECTION_ID(), %s)"
+        for (number,) in self.schema.query(connections, (self.schema.name, but)):
+            self.schema.execute(f"KILL {number}")
 
     def mails(self, address: str) -> list[dict[str, Any]]:
         with urllib.request.urlopen(f"{self.url}/moto-api/data.json") as answer:
@@ -143,8 +154,8 @@ def until(condition: Callable[[], bool]) -> None:
 
 def test_each_alert_is_mailed_once_to_the_owner_and_says_what_happened(outbox: Outbox, ses: Any) -> None:
     first, second = outbox.alert(), outbox.alert(memo="books", first_name="Grace")
-    assert send_waiting(outbox.connect, ses, 10) == Sent(sent=2)
-    assert send_waiting(outbox.connect, ses, 10) == Sent()
+    assert outbox.send(ses, 10) == Sent(sent=2)
+    assert outbox.send(ses, 10) == Sent()
     assert outbox.rows() == [(0, 1, 0), (0, 1, 0)]
     ((account,), _) = outbox.schema.query("SELECT accounts_id FROM fraud_alerts ORDER BY id")
     (mail,) = outbox.mails(first)
@@ -159,14 +170,14 @@ def test_each_alert_is_mailed_once_to_the_owner_and_says_what_happened(outbox: O
 def test_a_round_ends_at_its_limit(outbox: Outbox, ses: Any) -> None:
     for _ in range(3):
         outbox.alert()
-    assert send_waiting(outbox.connect, ses, 2) == Sent(sent=2)
+    assert outbox.send(ses, 2) == Sent(sent=2)
     assert outbox.rows() == [(0, 1, 0), (0, 1, 0), (0, 0, 0)]
 
 
 def test_a_hostile_memo_and_name_stay_text_in_their_line(outbox: Outbox, ses: Any) -> None:
     memo = "<script>a&b</script>\r\nBcc: x@y.org\x00\u2028\u202e{account}"
     address = outbox.alert(memo=memo, first_name='"><b>\nSubject: free')
-    assert send_waiting(outbox.connect, ses, 10) == Sent(sent=1)
+    assert outbox.send(ses, 10) == Sent(sent=1)
     (mail,) = outbox.mails(address)
     assert mail["subject"] == SUBJECT
     assert "&lt;script&gt;a&amp;b&lt;/script&gt;  Bcc: x@y.org   {account}<" in mail["body"]
@@ -191,27 +202,27 @@ def test_a_mail_without_an_address_waits_longer_each_time_and_is_parked(
 ) -> None:
     outbox.alert(email)
     good = outbox.alert()
-    assert send_waiting(outbox.connect, ses, 10) == Sent(sent=1, failed=1)
+    assert outbox.send(ses, 10) == Sent(sent=1, failed=1)
     assert len(outbox.mails(good)) == 1
     for attempts, minutes in ((1, 1), (2, 4), (3, 16), (4, 64)):
         assert outbox.rows()[0] == (attempts, 0, 0)
         outbox.schema.execute("UPDATE fraud_alerts SET last_attempt_at = UTC_TIMESTAMP(6) + INTERVAL 20 SECOND")
         outbox.wait_over(minutes)
-        assert send_waiting(outbox.connect, ses, 10) == Sent()
+        assert outbox.send(ses, 10) == Sent()
         outbox.schema.execute("UPDATE fraud_alerts SET last_attempt_at = UTC_TIMESTAMP(6)")
         outbox.wait_over(minutes)
-        assert send_waiting(outbox.connect, ses, 10) == Sent(failed=attempts < 4, parked=attempts == 4)
+        assert outbox.send(ses, 10) == Sent(failed=attempts < 4, parked=attempts == 4)
     assert outbox.rows()[0] == (5, 0, 1)
     outbox.wait_over(100_000)
-    assert send_waiting(outbox.connect, ses, 10) == Sent()
+    assert outbox.send(ses, 10) == Sent()
 
 
 def test_a_mended_address_gets_its_mail(outbox: Outbox, ses: Any) -> None:
     outbox.alert("nobody")
-    assert send_waiting(outbox.connect, ses, 10) == Sent(failed=1)
+    assert outbox.send(ses, 10) == Sent(failed=1)
     outbox.schema.execute("UPDATE users SET email = %s", (f"{outbox.run}@example.org",))
     outbox.wait_over(1)
-    assert send_waiting(outbox.connect, ses, 10) == Sent(sent=1)
+    assert outbox.send(ses, 10) == Sent(sent=1)
     assert outbox.rows() == [(1, 1, 0)]
 
 
@@ -220,7 +231,7 @@ def test_a_mail_that_ses_refuses_counts_an_attempt(outbox: Outbox, code: str) ->
     outbox.alert()
     outbox.alert()
     with refusing(code) as ses:
-        assert send_waiting(outbox.connect, ses, 10) == Sent(failed=2)
+        assert outbox.send(ses, 10) == Sent(failed=2)
     assert outbox.rows() == [(1, 0, 0), (1, 0, 0)]
 
 
@@ -232,16 +243,16 @@ def test_an_outage_of_ses_ends_the_round_and_counts_against_no_mail(
 ) -> None:
     address = outbox.alert()
     with refusing(code, status) as broken:
-        assert send_waiting(outbox.connect, broken, 10) == Sent(outage=f"SES: {code}")
+        assert outbox.send(broken, 10) == Sent(outage=f"SES: {code}")
     assert outbox.rows() == [(0, 0, 0)]
-    assert send_waiting(outbox.connect, ses, 10) == Sent(sent=1)
+    assert outbox.send(ses, 10) == Sent(sent=1)
     assert len(outbox.mails(address)) == 1
 
 
 def test_an_unverified_sender_is_an_outage_not_a_fault_of_the_mail(outbox: Outbox, moto: str) -> None:
     outbox.alert()
     elsewhere = Aws("eu-west-3", endpoints=(("AWS_ENDPOINT_URL", moto),)).client("ses")
-    assert "not verified" in send_waiting(outbox.connect, elsewhere, 10).outage
+    assert "not verified" in outbox.send(elsewhere, 10).outage
     assert outbox.rows() == [(0, 0, 0)]
 
 
@@ -252,10 +263,10 @@ def test_a_row_that_another_sender_has_claimed_is_passed_by(outbox: Outbox, ses:
     cursor = other.cursor()
     cursor.execute("SELECT id FROM fraud_alerts ORDER BY id LIMIT 1 FOR UPDATE")
     cursor.fetchall()
-    assert send_waiting(outbox.connect, ses, 10) == Sent(sent=1)
+    assert outbox.send(ses, 10) == Sent(sent=1)
     assert outbox.rows() == [(0, 0, 0), (0, 1, 0)]
     other.close()
-    assert send_waiting(outbox.connect, ses, 10) == Sent(sent=1)
+    assert outbox.send(ses, 10) == Sent(sent=1)
 
 
 def test_neither_accounts_nor_users_are_locked_while_a_mail_is_sent(outbox: Outbox, ses: Any) -> None:
@@ -268,7 +279,7 @@ def test_neither_accounts_nor_users_are_locked_while_a_mail_is_sent(outbox: Outb
             cursor.execute("UPDATE users SET last_name = 'M'")
             connection.commit()
 
-    assert send_waiting(outbox.connect, Ses(ses, before=update), 10) == Sent(sent=1)
+    assert outbox.send(Ses(ses, before=update), 10) == Sent(sent=1)
 
 
 def test_a_crash_between_sending_and_noting_repeats_that_mail_only(outbox: Outbox, ses: Any) -> None:
@@ -280,27 +291,45 @@ def test_a_crash_between_sending_and_noting_repeats_that_mail_only(outbox: Outbo
 
     first, second = outbox.alert(), outbox.alert()
     with pytest.raises(Crash):
-        send_waiting(outbox.connect, Ses(ses, after=crash), 10)
+        outbox.send(Ses(ses, after=crash), 10)
     assert outbox.rows() == [(0, 0, 0), (0, 0, 0)]
-    assert send_waiting(outbox.connect, ses, 10) == Sent(sent=2)
+    assert outbox.send(ses, 10) == Sent(sent=2)
     assert [len(outbox.mails(address)) for address in (first, second)] == [2, 1]
 
 
 def test_a_mail_is_noted_though_the_connection_went_while_ses_was_slow(outbox: Outbox, ses: Any) -> None:
     address = outbox.alert()
 
-    def cut_off() -> None:
-        for (number,) in outbox.schema.query(
-            "SELECT id FROM information_schema.processlist WHERE db = %s AND id <> CONNECTION_ID()",
-            (outbox.schema.name,),
-        ):
-            outbox.schema.execute(f"KILL {number}")
-
     with pytest.raises(PipelineError):
-        send_waiting(outbox.connect, Ses(ses, after=cut_off), 10)
+        outbox.send(Ses(ses, after=outbox.cut_off), 10)
     assert outbox.rows() == [(0, 1, 0)]
-    assert send_waiting(outbox.connect, ses, 10) == Sent()
+    assert outbox.send(ses, 10) == Sent()
     assert len(outbox.mails(address)) == 1
+
+
+def test_a_mail_that_cannot_be_noted_is_not_sent_again_and_no_other_is_until_it_is(outbox: Outbox, ses: Any) -> None:
+    """As where a lost connection still holds its lock, or the disk is full."""
+    first, second = outbox.alert(), outbox.alert()
+
+    def impatient() -> Any:
+        connection = outbox.connect()
+        connection.cursor().execute("SET SESSION innodb_lock_wait_timeout = 1")
+        return connection
+
+    sender = alerts.Outbox(impatient)
+    with closing(outbox.schema.connect()) as holder:
+
+        def lock() -> None:
+            outbox.cut_off(but=holder.connection_id)
+            holder.cursor().execute("UPDATE fraud_alerts SET memo = 'locked'")
+
+        for then in (lock, lambda: pytest.fail("sent again")):
+            with pytest.raises(PipelineError):
+                alerts.send_waiting(sender, Ses(ses, before=then), 10)
+        holder.rollback()
+    assert alerts.send_waiting(sender, ses, 10) == Sent(sent=1)
+    assert [len(outbox.mails(address)) for address in (first, second)] == [1, 1]
+    assert outbox.sent_are(2)
 
 
 def test_the_sender_sends_what_comes_until_it_is_stopped_and_can_begin_again(outbox: Outbox, ses: Any) -> None:
