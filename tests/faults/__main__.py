@@ -183,7 +183,7 @@ def _playing() -> Iterator[Stage]:
 
 
 def _offered(spark: bool) -> Iterator[Fault]:
-    return (fault for fault in FAULTS.values() if (fault.spark if spark else not fault.alone))
+    return (fault for fault in FAULTS.values() if fault.spark or not spark)
 
 
 def _while(goes_on: Callable[[], bool], numbers: Iterator[int]) -> Iterator[int]:

@@ -16,16 +16,15 @@ Strike = Callable[[Scene, str], None]
 class Fault:
     """`what` it is that happens, for people. `weight`: how often the chaos runner picks it, relative to others.
 
-    `rounds`: of a soak. `spark`: it has rounds with Spark, too; `alone`: only with Spark.
+    `rounds`: of a soak. `spark`: it has rounds with Spark, too.
     """
 
     name: str
     what: str
     strike: Strike
     weight: float = 1.0
-    rounds: int = 10
+    rounds: int = 3
     spark: bool = False
-    alone: bool = False
 
 
 def listed(*faults: Fault) -> dict[str, Fault]:

@@ -22,8 +22,6 @@ from typing import Any
 import msgspec
 
 PRELOADED = ["tests.faults.workers", "stream_consumer", "card_transactions.consumer", "bank.tables", "migrations"]
-SHORT_FAIL_OVER = 2.5
-"""Seconds; deployed: 10."""
 POINTS = (
     "before the effects",
     "among the effects",

@@ -153,7 +153,7 @@ FAULTS = listed(
         "half of all calls are refused with ProvisionedThroughputExceededException",
         partial(throttled, operations=KINESIS, code="ProvisionedThroughputExceededException"),
     ),
-    Fault("Kinesis away", "no call has an answer for 60 s", partial(away, operations=KINESIS), 0.5, rounds=2),
+    Fault("Kinesis away", "no call has an answer for 60 s", partial(away, operations=KINESIS), 0.5, rounds=1),
     Fault("iterators expire", "half of all GetRecords are refused with ExpiredIteratorException", iterators_expire),
     Fault("PutRecords refused in part", "a third of each PutRecords is refused", producers_refused),
     Fault(
@@ -161,7 +161,7 @@ FAULTS = listed(
         "half of all calls are refused with ProvisionedThroughputExceededException",
         partial(throttled, operations=DYNAMODB, code="ProvisionedThroughputExceededException"),
     ),
-    Fault("DynamoDB away", "no call has an answer for 60 s", partial(away, operations=DYNAMODB), 0.5, rounds=2),
+    Fault("DynamoDB away", "no call has an answer for 60 s", partial(away, operations=DYNAMODB), 0.5, rounds=1),
     Fault("DynamoDB denies a success", "a third of the writes is carried out, and the answer lost", success_denied),
     Fault("letters left undone", "of each BatchWriteItem half is left unprocessed", left_undone),
     Fault("letters too large", "messages of 900 KB that no row can hold; an item holds 400 KB", too_large),

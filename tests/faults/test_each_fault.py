@@ -22,7 +22,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         yield servers
 
 
-@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if not fault.alone])
+@pytest.mark.parametrize("name", FAULTS)
 def test_nothing_is_lost_repeated_or_misapplied(here: Ground, tmp_path: Path, name: str) -> None:
     played = play(here, tmp_path, SEED, [FAULTS[name]])
     assert played.violations == []
@@ -33,3 +33,10 @@ def test_faults_that_a_seed_picks_do_no_harm_together(here: Ground, tmp_path: Pa
     played = play(here, tmp_path, 4, list(FAULTS.values()), chaos=True)
     assert played.violations == []
     assert len(played.faults) > 1
+
+
+def test_nothing_is_lost_repeated_or_misapplied_with_spark(here: Ground, tmp_path: Path) -> None:
+    names = ["worker killed", "database killed", "job killed", "COMMIT cut", "driver killed"]
+    played = play(here, tmp_path, SEED, [FAULTS[name] for name in names], spark=True)
+    assert played.violations == []
+    assert all(played.hits[name] for name in names)

@@ -11,8 +11,6 @@ from pathlib import Path
 from random import Random
 from typing import Literal, Self
 
-import msgspec
-
 from card_transactions.alerts import SENDER
 from card_transactions.fraud import sampled
 from pipeline.aws import Aws
@@ -24,7 +22,7 @@ from tests.contract.streams import TestStream
 from tests.faults.checker import Report, check
 from tests.faults.facts import Run
 from tests.faults.job import Job, until
-from tests.faults.rigged import SHORT_FAIL_OVER, Rig
+from tests.faults.rigged import Rig
 from tests.faults.tables import WRITTEN, Snapshot, read_arrivals, read_checkpoints, read_letters, read_tables
 from tests.schema import Schema
 from tests.servers import ROOT
@@ -104,14 +102,12 @@ class Trial:
         *arguments: str,
         batch: int = 200,
         through: Schema | None = None,
-        short_fail_over: bool = False,
         rig: Rig | None = None,
         settings: Mapping[str, str] = {},
     ) -> Job:
         """A job that runs. `batch`: most messages of one batch. `through`: another way to the database.
 
-        `short_fail_over`: leases expire sooner than deployed ones. `rig`: what else is other than deployed. `settings`:
-        of the service, before all others.
+        `rig`: what is other than deployed. `settings`: of the service, before all others.
         """
         environment = {
             **(through or self.schema).environment,
@@ -125,8 +121,6 @@ class Trial:
             **settings,
         }
         log = self._folder / f"job{len(self.jobs) + 1}.log"
-        if short_fail_over:
-            rig = msgspec.structs.replace(rig or Rig(), fail_over=SHORT_FAIL_OVER)
         job = Job(log, environment, *arguments, rig=rig)
         self.jobs.append(job)
         job.start()
