@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 UV := uv==0.13.8
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
-.PHONY: help setup unit test check format lock demo run bench clean
+.PHONY: help setup unit test check format lock demo run bench soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,12 @@ run: setup ## the service, against what the environment names (MYSQL_LOC, CONSUM
 
 bench: setup ## how fast it is on this machine
 	@$(PYTHON) -m benchmarks
+
+soak: setup ## every fault again and again, then chaos (SEED=1, MINUTES=30); notes what docs/reliability.md tells
+	@$(PYTHON) -m tests.faults each --long --note
+	@$(PYTHON) -m tests.faults each --long --note --spark
+	@$(PYTHON) -m tests.faults --seed $(or $(SEED),1) --minutes $(or $(MINUTES),30) --note
+	@$(PYTHON) -m tests.faults table
 
 clean: ## remove .venv, the emulators and every cache
 	@rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse

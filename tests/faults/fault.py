@@ -16,7 +16,8 @@ Strike = Callable[[Scene, str], None]
 class Fault:
     """`what` it is that happens, for people. `weight`: how often the chaos runner picks it, relative to others.
 
-    `rounds`: of a soak. `spark`: it has rounds with Spark, too.
+    `rounds`: of a soak. `spark`: it has rounds with Spark, too. `shown`: the metrics that tell an operator of it, as
+    docs/operations.md says: each with a label and its value, and above zero once it has struck.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Fault:
     weight: float = 1.0
     rounds: int = 3
     spark: bool = False
+    shown: tuple[tuple[str, str, str], ...] = ()
 
 
 def listed(*faults: Fault) -> dict[str, Fault]:

@@ -48,6 +48,9 @@ def play(
         back = scene.back_to_zero()
         scene.end()
         report = check(scene.run())
+        alone = chosen if len(chosen) == 1 else ()  # another may kill the job before it can tell of the one before
+        unseen = [shown for fault in alone for shown in fault.shown if not scene.shows(*shown)]
     violations = [f"{violation.invariant}: {violation.text}" for violation in report.violations]
+    violations += [f'nobody could see it: {metric}{{{label}="{value}"}}' for metric, label, value in unseen]
     names = [fault.name for fault in chosen]
     return Round(seed, spark, names, dict(scene.hits), report.outcomes.total(), violations, round(back, 1))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
+from urllib.request import urlopen
 
 import msgspec
 import mysql.connector
@@ -25,6 +26,8 @@ from tests.faults.mailbox import mailbox
 from tests.faults.proxy import Cut, cutting
 from tests.faults.rigged import Rig
 from tests.faults.trial import Trial
+from tests.integration.watched import Sample, parsed
+from tests.processes import free_port
 from tests.schema import Schema
 from tests.servers import HERE, MariaDB
 
@@ -83,7 +86,8 @@ class Scene(Trial):
         self.clock = folder / "clock"
         self.clock.write_text("0")
         self._rig = Rig(spark=spark, fail_over=FAIL_OVER, mail_pause=0.3)
-        self._settings = {"METRICS_PORT": "0", "CHUNK_SIZE": "10"}
+        self._port = 0
+        self._heard = Counter[Sample]()
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
@@ -107,7 +111,9 @@ class Scene(Trial):
     def launch(self, *, settings: Mapping[str, str] = {}, **rig: Any) -> Job:
         """Start a job. `rig`: changes of its rig."""
         rigged = msgspec.structs.replace(self._rig, **rig)
-        return self.start(batch=A_BATCH, through=self._through, rig=rigged, settings={**self._settings, **settings})
+        self._port = free_port()
+        told = {"METRICS_PORT": str(self._port), "METRICS_ADDRESS": HERE, "CHUNK_SIZE": "10"}
+        return self.start(batch=A_BATCH, through=self._through, rig=rigged, settings={**told, **settings})
 
     def relaunch(self, *, settings: Mapping[str, str] = {}, **rig: Any) -> Job:
         """Ask the job to stop, and start another, rigged otherwise."""
@@ -117,8 +123,20 @@ class Scene(Trial):
     def end(self) -> None:
         """Ask the job to stop, where one runs; it ends in good order."""
         if self.jobs and self.jobs[-1].running:
+            self._hear()
             self.jobs[-1].terminate()
             assert self.jobs[-1].exit_code() == 0, self.jobs[-1].tail
+
+    def shows(self, metric: str, label: str, value: str) -> bool:
+        """Whether the jobs that have ended in good order told of this: a sample above zero."""
+        return any(
+            name == f"bank_stream_{metric}" and (label, value) in labels and number > 0
+            for (name, labels), number in self._heard.items()
+        )
+
+    def _hear(self) -> None:
+        with suppress(OSError), urlopen(f"http://{HERE}:{self._port}/metrics", timeout=10) as page:
+            self._heard.update(parsed(page.read().decode()))
 
     def working(self) -> Job:
         """The job in mid-batch, with enough to do for another one."""

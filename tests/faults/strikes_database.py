@@ -22,6 +22,9 @@ HOT = (1, 2)
 """The accounts that everybody pays to."""
 PAYERS = 60
 WAYS = (Cut.BEFORE, Cut.HALF_OPEN, Cut.ANSWER)
+RETRIED = (("retries_total", "cause", "other"),)
+CONFLICTS = (("retries_total", "cause", "deadlock"), ("retries_total", "cause", "lock_wait"))
+HALTED = (("failures_total", "fate", "Halted"),)
 MEGABYTE = 1024 * 1024
 LANES = 20
 DEADLOCK, LOCK_WAIT, READ_ONLY, TOO_MANY, NO_COLUMN, FULL = 1213, 1205, 1290, 1040, 1054, 1114
@@ -239,18 +242,37 @@ def _pass(seconds: float) -> None:
 
 
 FAULTS = listed(
-    Fault("database restarted", "mariadbd is shut down in mid-batch and started again", restarted, 2, spark=True),
-    Fault("database killed", "SIGKILL to mariadbd in mid-batch, started again", killed, 2, spark=True),
-    Fault("database away", "mariadbd is shut down in mid-batch and away for 45 s", away, 0.5, rounds=1),
-    Fault("database read-only", "read_only is set in mid-batch, for 40 s", read_only, rounds=1),
-    Fault("out of connections", "others hold every connection, those of the job are killed", out_of_connections),
+    Fault(
+        "database restarted",
+        "mariadbd is shut down in mid-batch and started again",
+        restarted,
+        2,
+        spark=True,
+        shown=RETRIED,
+    ),
+    Fault("database killed", "SIGKILL to mariadbd in mid-batch, started again", killed, 2, spark=True, shown=RETRIED),
+    Fault("database away", "mariadbd is shut down in mid-batch and away for 45 s", away, 0.5, rounds=1, shown=RETRIED),
+    Fault("database read-only", "read_only is set in mid-batch, for 40 s", read_only, rounds=1, shown=RETRIED),
+    Fault(
+        "out of connections",
+        "others hold every connection, those of the job are killed",
+        out_of_connections,
+        shown=RETRIED,
+    ),
     Fault(
         "hot pair",
         "20 lanes pay to two accounts that a rival locks the other way round, and once for longer than a lock waits",
         hot_pair,
         0.5,
+        shown=CONFLICTS,
     ),
-    Fault("column dropped", "a column of transactions is away in mid-batch, and back later", column_dropped, 0.5),
+    Fault(
+        "column dropped",
+        "a column of transactions is away in mid-batch, and back later",
+        column_dropped,
+        0.5,
+        shown=HALTED,
+    ),
     Fault(
         "COMMIT cut",
         "one COMMIT in ten is cut off: before it, half-open, or its answer",
@@ -268,5 +290,11 @@ FAULTS = listed(
         1,
     ),
     Fault("half-open network", "for 60 s nothing passes to or from the database, and nothing ends", half_open, 0.5, 1),
-    Fault("disk full", "another table takes all the room that the database has; later it has more", disk_full, 0.5),
+    Fault(
+        "disk full",
+        "another table takes all the room that the database has; later it has more",
+        disk_full,
+        0.5,
+        shown=HALTED,
+    ),
 )

@@ -14,6 +14,8 @@ from tests.faults.rigged import POINTS
 from tests.faults.scene import A_BATCH, Scene
 
 HOUR = 3600
+DIED = (("failures_total", "fate", "TaskDied"),)
+REPEATED = (("messages_total", "outcome", "duplicate"),)
 
 
 def dies(scene: Scene, name: str, point: str) -> None:
@@ -108,8 +110,15 @@ FAULTS = listed(
         "driver killed", "SIGKILL to the driver alone in mid-batch", partial(killed, driver_alone=True), 2, spark=True
     ),
     Fault("job asked to stop", "SIGTERM in mid-batch, and another is started", asked_to_stop, spark=True),
-    Fault("worker killed", "SIGKILL to the processes that run tasks, in mid-batch", worker_killed, 2, spark=True),
-    Fault("batch replayed", "every second batch is run twice, its first reports lost", replayed),
+    Fault(
+        "worker killed",
+        "SIGKILL to the processes that run tasks, in mid-batch",
+        worker_killed,
+        2,
+        spark=True,
+        shown=DIED,
+    ),
+    Fault("batch replayed", "every second batch is run twice, its first reports lost", replayed, shown=REPEATED),
     Fault(
         "clock an hour ahead",
         "the job's clock steps ahead in mid-batch, and back later",
