@@ -21,7 +21,7 @@ from rich.table import Table
 from demo.stage import forget_surroundings
 from tests.faults import results
 from tests.faults.catalogue import FAULTS
-from tests.faults.fault import Fault
+from tests.faults.fault import Fault, offered
 from tests.faults.round import Round, play
 from tests.faults.scene import Ground, ground
 from tests.servers import ROOT
@@ -65,7 +65,7 @@ def chaos(
     seeds = range(seed, seed + rounds) if rounds else _while(lambda: time.monotonic() < until, count(seed))
 
     def one(where: Ground, folder: Path, number: int) -> Round:
-        return play(where, folder, number, list(_offered(spark)), chaos=True, spark=spark)
+        return play(where, folder, number, offered(FAULTS.values(), spark=spark), chaos=True, spark=spark)
 
     with _playing() as stage:
         shown = stage.show("chaos", seeds, one, lambda number: f"--seed {number} --rounds 1{' --spark' * spark}")
@@ -84,7 +84,7 @@ def each(
     note: Annotated[bool, typer.Option("--note", help="Keep the results for the table.")] = False,
 ) -> None:
     """One fault after the other, each in rounds of its own."""
-    chosen = [FAULTS[name] for name in names] if names else list(_offered(spark))
+    chosen = [FAULTS[name] for name in names] if names else offered(FAULTS.values(), spark=spark)
     everything: list[Round] = []
     with _playing() as stage:
         for fault in chosen:
@@ -180,10 +180,6 @@ def _playing() -> Iterator[Stage]:
             yield Stage(where, rounds, progress)
     if not any(rounds.iterdir()):
         rounds.rmdir()
-
-
-def _offered(spark: bool) -> Iterator[Fault]:
-    return (fault for fault in FAULTS.values() if fault.spark or not spark)
 
 
 def _while(goes_on: Callable[[], bool], numbers: Iterator[int]) -> Iterator[int]:

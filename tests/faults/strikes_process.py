@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from tests.faults.fault import Fault, listed
-from tests.faults.job import Job
 from tests.faults.rigged import POINTS
 from tests.faults.scene import A_BATCH, Scene
+from tests.servers import spark_cluster
 
 HOUR = 3600
 DIED = (("failures_total", "fate", "TaskDied"),)
@@ -51,25 +52,45 @@ def worker_killed(scene: Scene, name: str) -> None:
     """Each time that a worker has been at work for a moment; what it was at is done again."""
     for _ in range(5 if scene.long else 2):
         job = scene.working()
-        victims = spark_workers(job) if scene.spark else [line["pid"] for line in job.lines("worker")[-2:]]
-        for victim in victims:
-            with suppress(ProcessLookupError):
-                os.kill(victim, signal.SIGKILL)
-                scene.hits[name] += 1
+        workers = [line["pid"] for line in job.lines("worker")[-2:]]
+        scene.hits[name] += _kill(processes(job.pid, b"pyspark.daemon") if scene.spark else workers)
         scene.more("batch")
 
 
-def spark_workers(job: Job) -> list[int]:
-    """The Python processes in which Spark runs tasks."""
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and _is_worker(path, job.pid)]
+def executor_killed(scene: Scene, name: str) -> None:
+    """On a cluster; the Worker starts another, and Spark runs the tasks there."""
+    with spark_cluster(cores=2) as cluster:
+        job = scene.relaunch(settings={"SPARK_MASTER": cluster.url})
+        job.wait_for("batch")
+        for _ in range(10 if scene.long else 2):
+            scene.working()
+            scene.hits[name] += _kill(processes(cluster.workers[0].pid, b"CoarseGrainedExecutorBackend"))
+            scene.more("batch", 2)
+        scene.end()
 
 
-def _is_worker(process: Path, session: int) -> bool:
+def processes(session: int, named: bytes) -> list[int]:
+    """The processes of a session whose command line has this in it."""
+    found = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return [int(path.name) for path in found if _is_of(path, session, named)]
+
+
+def _is_of(process: Path, session: int, named: bytes) -> bool:
     try:
         found = int((process / "stat").read_text().rpartition(")")[2].split()[3])
-        return found == session and b"pyspark.daemon" in (process / "cmdline").read_bytes()
+        return found == session and named in (process / "cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def _kill(victims: Sequence[int]) -> int:
+    """SIGKILL; how many of them there still were."""
+    killed = 0
+    for victim in victims:
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+            killed += 1
+    return killed
 
 
 def replayed(scene: Scene, name: str) -> None:
@@ -117,6 +138,15 @@ FAULTS = listed(
         2,
         spark=True,
         shown=DIED,
+    ),
+    Fault(
+        "executor killed",
+        "SIGKILL to the executor of a Spark cluster, in mid-batch",
+        executor_killed,
+        0.2,
+        rounds=1,
+        spark=True,
+        only_spark=True,
     ),
     Fault("batch replayed", "every second batch is run twice, its first reports lost", replayed, shown=REPEATED),
     Fault(
