@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -45,6 +45,30 @@ def free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise Missing("no free port between 10000 and 32000")
+
+
+def in_session(session: int, named: bytes) -> list[int]:
+    """The processes of a session whose command line has this in it."""
+    found = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return [int(path.name) for path in found if _is_of(path, session, named)]
+
+
+def _is_of(process: Path, session: int, named: bytes) -> bool:
+    try:
+        found = int((process / "stat").read_text().rpartition(")")[2].split()[3])
+        return found == session and named in (process / "cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def kill_all(processes: Iterable[int]) -> int:
+    """SIGKILL; how many of them there still were."""
+    killed = 0
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+            killed += 1
+    return killed
 
 
 class Process:

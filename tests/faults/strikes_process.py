@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
-from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 from tests.faults.fault import Fault, listed
 from tests.faults.rigged import POINTS
 from tests.faults.scene import A_BATCH, Scene
+from tests.processes import in_session, kill_all
 from tests.servers import spark_cluster
 
 HOUR = 3600
@@ -53,7 +50,7 @@ def worker_killed(scene: Scene, name: str) -> None:
     for _ in range(5 if scene.long else 2):
         job = scene.working()
         workers = [line["pid"] for line in job.lines("worker")[-2:]]
-        scene.hits[name] += _kill(processes(job.pid, b"pyspark.daemon") if scene.spark else workers)
+        scene.hits[name] += kill_all(in_session(job.pid, b"pyspark.daemon") if scene.spark else workers)
         scene.more("batch")
 
 
@@ -64,33 +61,9 @@ def executor_killed(scene: Scene, name: str) -> None:
         job.wait_for("batch")
         for _ in range(10 if scene.long else 2):
             scene.working()
-            scene.hits[name] += _kill(processes(cluster.workers[0].pid, b"CoarseGrainedExecutorBackend"))
+            scene.hits[name] += kill_all(in_session(cluster.workers[0].pid, b"CoarseGrainedExecutorBackend"))
             scene.more("batch", 2)
         scene.end()
-
-
-def processes(session: int, named: bytes) -> list[int]:
-    """The processes of a session whose command line has this in it."""
-    found = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
-    return [int(path.name) for path in found if _is_of(path, session, named)]
-
-
-def _is_of(process: Path, session: int, named: bytes) -> bool:
-    try:
-        found = int((process / "stat").read_text().rpartition(")")[2].split()[3])
-        return found == session and named in (process / "cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def _kill(victims: Sequence[int]) -> int:
-    """SIGKILL; how many of them there still were."""
-    killed = 0
-    for victim in victims:
-        with suppress(ProcessLookupError):
-            os.kill(victim, signal.SIGKILL)
-            killed += 1
-    return killed
 
 
 def replayed(scene: Scene, name: str) -> None:

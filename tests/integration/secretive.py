@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -16,6 +14,7 @@ from tests.integration.hunt import Hunt
 from tests.integration.messages import payment
 from tests.integration.small_bank import SmallBank
 from tests.model.outcome import TABLES
+from tests.processes import in_session, kill_all
 from tests.schema import Schema
 
 PIN, CVC1, CVC2 = 61_973, 62_741, 64_187
@@ -107,17 +106,7 @@ class Secretive:
 
     def kill_workers(self) -> int:
         """SIGKILL to the Python processes in which Spark runs tasks; how many there were."""
-        found = [path for path in Path("/proc").iterdir() if path.name.isdigit() and self._is_worker(path)]
-        for path in found:
-            os.kill(int(path.name), signal.SIGKILL)
-        return len(found)
-
-    def _is_worker(self, process: Path) -> bool:
-        try:
-            session = int((process / "stat").read_text().rpartition(")")[2].split()[3])
-            return session == self.job.pid and b"pyspark.daemon" in (process / "cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError):
-            return False
+        return kill_all(in_session(self.job.pid, b"pyspark.daemon"))
 
 
 def fours(number: int) -> Iterator[str]:
