@@ -148,7 +148,7 @@ def _played(one: Callable[[Ground, Path, int], Round], where: Ground, folder: Pa
     try:
         return one(where, folder, seed)
     except AssertionError as error:
-        return Round(seed, False, [], {}, 0, [f"stuck: {error}"], 0.0)
+        return Round(seed, False, False, [], {}, 0, [f"stuck: {error}"], 0.0)
 
 
 def _tell(title: str, played: Round, again: str, folder: Path) -> None:

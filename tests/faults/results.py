@@ -37,19 +37,25 @@ class Result(msgspec.Struct, frozen=True):
 
 def summed(fault: str, rounds: Sequence[Round]) -> Result:
     """One result of the rounds of one fault, or of chaos."""
-    spark = rounds[0].spark
-    arguments = ["each", fault, "--rounds", str(len(rounds)), "--seed", str(rounds[0].seed), "--long"]
-    if fault == CHAOS:
-        arguments = ["--rounds", str(len(rounds)), "--seed", str(rounds[0].seed)]
+    first = rounds[0]
+    which = [] if fault == CHAOS else ["each", fault]
+    how = [
+        "--rounds",
+        str(len(rounds)),
+        "--seed",
+        str(first.seed),
+        *["--long"] * first.long,
+        *["--spark"] * first.spark,
+    ]
     return Result(
         fault,
-        spark,
+        first.spark,
         len(rounds),
         sum(sum(one.hits.values()) for one in rounds),
         sum(one.messages for one in rounds),
         sum(len(one.violations) for one in rounds),
         max(one.back for one in rounds),
-        shlex.join(["python", "-m", "tests.faults", *arguments, *["--spark"] * spark]),
+        shlex.join(["python", "-m", "tests.faults", *which, *how]),
     )
 
 

@@ -20,6 +20,7 @@ class Round(msgspec.Struct, frozen=True):
 
     seed: int
     spark: bool
+    long: bool
     faults: list[str]
     hits: dict[str, int]
     messages: int
@@ -53,4 +54,4 @@ def play(
     violations = [f"{violation.invariant}: {violation.text}" for violation in report.violations]
     violations += [f'nobody could see it: {metric}{{{label}="{value}"}}' for metric, label, value in unseen]
     names = [fault.name for fault in chosen]
-    return Round(seed, spark, names, dict(scene.hits), report.outcomes.total(), violations, round(back, 1))
+    return Round(seed, spark, long, names, dict(scene.hits), report.outcomes.total(), violations, round(back, 1))

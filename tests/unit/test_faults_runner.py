@@ -17,7 +17,7 @@ from tests.faults.round import Round
 
 
 def played(seed: int, *violations: str) -> Round:
-    return Round(seed, False, ["database killed"], {"database killed": 2}, 1_500, list(violations), 3.26)
+    return Round(seed, False, True, ["database killed"], {"database killed": 2}, 1_500, list(violations), 3.26)
 
 
 @pytest.fixture
