@@ -40,7 +40,8 @@ def asked_to_stop(scene: Scene, name: str) -> None:
     for _ in range(5 if scene.long else 1):
         job = scene.working()
         ended = len(job.batches)
-        scene.end()
+        job.terminate()
+        assert job.exit_code() == 0, job.tail
         assert len(job.batches) <= ended + 1, "the batch in flight was finished, and no other begun"
         scene.hits[name] += 1
 
