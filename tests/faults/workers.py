@@ -22,13 +22,13 @@ from pipeline.errors import Fatal
 from pipeline.records import Block, Extent, Range, Report
 from pipeline.source import Reader
 from pipeline.stopping import StopSignal
-from pipeline.stream import Unread, _Applying, _Reading
+from pipeline.stream import Preparation, Unread, _Applying, _Reading
 
 LOOK = 0.05
 """Seconds between two looks at whether it still lives."""
 _PR_SET_PDEATHSIG = 1
 
-Shuffled = tuple[int, Block | Unread]
+Shuffled = tuple[int, Block | Unread | None]
 
 
 class WorkerBatch:
@@ -41,10 +41,12 @@ class WorkerBatch:
         split: Callable[[Extent, int], list[tuple[int, Block]]],
         apply: Callable[[Iterable[Block]], Report],
         partitions: int,
+        preparation: Preparation | None,
         *,
         prepare: Callable[[], object],
     ) -> None:
-        self._reading, self._applying = _Reading(reader, split, partitions), _Applying(apply)
+        self._reading = _Reading(reader, split, partitions, preparation)
+        self._applying = _Applying(apply, preparation)
         self._partitions, self._prepare = partitions, prepare
         self._processes = multiprocessing.get_context("forkserver")
         self._pool: ProcessPoolExecutor | None = None
