@@ -188,7 +188,7 @@ def slow_network(scene: Scene, name: str, delay: float = 0.0, rate: float = 0.0)
     scene.relaunch(settings={"CHUNK_SIZE": "200", "MAX_RECORDS_PER_SHARD": "1000"}).wait_for("batch")
     scene.send(500)
     before = scene.proxy.held_up
-    scene.proxy.delay, scene.proxy.rate = delay, rate
+    scene.proxy.delay, scene.proxy.rate = delay if scene.long else delay / 4, rate
     scene.more("batch", 10 if scene.long else 1)
     scene.proxy.delay = scene.proxy.rate = 0.0
     scene.hits[name] += scene.proxy.held_up - before
