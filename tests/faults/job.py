@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ from tests.servers import ROOT
 
 PATIENCE = 240.0
 """Seconds that something may take on a machine that is busy with other things."""
-LOOK = 0.02
+LOOK = 0.04
 
 Line = Mapping[str, Any]
 
@@ -45,12 +46,26 @@ class Job(Process):
             program = ["-m", "tests.faults.rigged", msgspec.json.encode(rig).decode()]
         command = [sys.executable, *program, *arguments]
         super().__init__(log.stem, command, log, log.exists, environment, ROOT)
+        self._lines: list[Line] = []
+        self._read_to = 0
+        self._reading = threading.Lock()
 
     def lines(self, event: str) -> list[Line]:
         """What it has logged of this event so far."""
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
-        whole = [line for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
-        return [line for line in map(json.loads, whole) if line["event"] == event]
+        with self._reading:
+            self._read()
+            return [line for line in self._lines if line["event"] == event]
+
+    def _read(self) -> None:
+        """Take in what it has logged since the last look; the line that it is writing is left for the next one."""
+        if not self.log.exists():
+            return
+        with self.log.open("rb") as log:
+            log.seek(self._read_to)
+            whole, newline, _ = log.read().rpartition(b"\n")
+        self._read_to += len(whole) + len(newline)
+        lines = [line for line in whole.decode(errors="replace").splitlines() if line.startswith("{")]
+        self._lines += [json.loads(line) for line in lines if line.endswith("}")]
 
     @property
     def batches(self) -> list[Line]:
