@@ -30,7 +30,7 @@ format: setup ## format the code and mend what ruff can
 
 lock: setup ## write requirements*.txt anew from requirements*.in, with hashes (UPGRADE=1: the newest versions)
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check $(UV)
-	@for list in requirements requirements-dev requirements-build; do \
+	@for list in requirements requirements-dev requirements-build requirements-kcl; do \
 		echo "$$list.txt"; \
 		$(COMPILE) $(if $(UPGRADE),--upgrade) --allow-unsafe $$list.in -o $$list.txt || exit 1; \
 	done
@@ -45,6 +45,7 @@ bench: setup ## how fast it is on this machine
 	@$(PYTHON) -m benchmarks
 
 soak: setup ## every fault again and again, then chaos (SEED=1, MINUTES=30); notes what docs/reliability.md tells
+	@$(PYTHON) -m pytest -s -m soak
 	@$(PYTHON) -m tests.faults each --long --note
 	@$(PYTHON) -m tests.faults each --long --note --spark
 	@$(PYTHON) -m tests.faults --seed $(or $(SEED),1) --minutes $(or $(MINUTES),30) --note
