@@ -51,6 +51,7 @@ bench: setup ## how fast it is on this machine
 	@$(PYTHON) -m benchmarks
 
 soak: setup ## every fault again and again, then chaos (SEED=1, MINUTES=30); notes what docs/reliability.md tells
+	@$(PYTHON) -m pytest -s -m soak
 	@$(PYTHON) -m tests.faults each --long --note
 	@$(PYTHON) -m tests.faults each --long --note --spark
 	@$(PYTHON) -m tests.faults --seed $(or $(SEED),1) --minutes $(or $(MINUTES),30) --note

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.aggregation import EVERY_HASH
 from pipeline.aws import Aws
 from pipeline.kinesis import KinesisReader
 from pipeline.records import START, Extent, Position, Range
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis.type_defs import ShardTypeDef
 
 FIRST_SHARD = "shardId-000000000000"
 
@@ -41,6 +44,25 @@ class TestStream:
     def status(self) -> str:
         summary: dict[str, Any] = self.client.describe_stream_summary(StreamName=self.name)
         return str(summary["StreamDescriptionSummary"]["StreamStatus"])
+
+    def open(self) -> list[ShardTypeDef]:
+        """The shards that take records now, in the order of their hash keys."""
+        found = self.client.list_shards(StreamName=self.name, ShardFilter={"Type": "AT_LATEST"})["Shards"]
+        return sorted(found, key=lambda shard: int(shard["HashKeyRange"]["StartingHashKey"]))
+
+    def split(self, number: int = 0) -> None:
+        """Split one of the open shards in the middle."""
+        shard = self.open()[number]
+        keys = shard["HashKeyRange"]
+        middle = str((int(keys["StartingHashKey"]) + int(keys["EndingHashKey"]) + 1) // 2)
+        self.client.split_shard(StreamName=self.name, ShardToSplit=shard["ShardId"], NewStartingHashKey=middle)
+        self.settle()
+
+    def merge(self, number: int = 0) -> None:
+        """Merge one of the open shards with the next."""
+        one, other = (shard["ShardId"] for shard in self.open()[number : number + 2])
+        self.client.merge_shards(StreamName=self.name, ShardToMerge=one, AdjacentShardToMerge=other)
+        self.settle()
 
     def put(self, *data: bytes, key: str = "constant") -> list[str]:
         """Put records in order; their sequence numbers."""

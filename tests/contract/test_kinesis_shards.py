@@ -23,19 +23,9 @@ def stream(kinesis_local: str) -> TestStream:
     return TestStream(kinesis_local)
 
 
-def split(stream: TestStream) -> None:
-    stream.client.split_shard(StreamName=stream.name, ShardToSplit=FIRST_SHARD, NewStartingHashKey=str(HALF))
-    stream.settle()
-
-
-def merge(stream: TestStream) -> None:
-    stream.client.merge_shards(StreamName=stream.name, ShardToMerge=SECOND, AdjacentShardToMerge=THIRD)
-    stream.settle()
-
-
 def test_a_split_shard_is_read_to_its_end(stream: TestStream) -> None:
     stream.put(b"one", b"two")
-    split(stream)
+    stream.split()
     stream.put(b"three")
     extent = stream.read()
     assert (data_of(extent), extent.through, extent.at_tip) == ([b"one", b"two"], END, True)
@@ -46,7 +36,7 @@ def test_a_split_shard_is_read_to_its_end(stream: TestStream) -> None:
 
 def test_a_cap_short_of_the_end_is_not_the_end(stream: TestStream) -> None:
     first, _ = stream.put(b"one", b"two")
-    split(stream)
+    stream.split()
     extent = stream.read(max_records=1)
     assert (data_of(extent), extent.through, extent.at_tip) == ([b"one"], Position(int(first)), False)
     rest = stream.read(extent.through, max_records=1)
@@ -55,7 +45,7 @@ def test_a_cap_short_of_the_end_is_not_the_end(stream: TestStream) -> None:
 
 
 def test_an_empty_shard_that_was_split_ends_too(stream: TestStream) -> None:
-    split(stream)
+    stream.split()
     extent = stream.read()
     assert (extent.records, extent.through) == ([], END)
 
@@ -63,14 +53,14 @@ def test_an_empty_shard_that_was_split_ends_too(stream: TestStream) -> None:
 def test_a_shard_that_was_read_before_it_was_split_ends_after_its_last_record(stream: TestStream) -> None:
     (only,) = stream.put(b"one")
     assert stream.read().through == Position(int(only))
-    split(stream)
+    stream.split()
     extent = stream.read(Position(int(only)))
     assert (extent.records, extent.through) == ([], END)
 
 
 def test_merged_shards_end_and_their_child_names_both_parents(stream: TestStream) -> None:
-    split(stream)
-    merge(stream)
+    stream.split()
+    stream.merge()
     assert [stream.read(shard=shard).through for shard in (FIRST_SHARD, SECOND, THIRD)] == [END] * 3
     listed = {shard.id: shard for shard in list_shards(stream.aws, stream.name)}
     assert {shard.id: shard.parents for shard in listed.values()} == {
@@ -87,7 +77,7 @@ def test_merged_shards_end_and_their_child_names_both_parents(stream: TestStream
 def test_a_filter_lists_the_shards_of_a_moment(stream: TestStream) -> None:
     time.sleep(0.005)
     before = round(time.time() * 1000)
-    split(stream)
+    stream.split()
 
     def listed(which: str, at_ms: int | None = None) -> list[str]:
         return [shard.id for shard in list_shards(stream.aws, stream.name, which, at_ms)]

@@ -18,7 +18,6 @@ from tests.contract.leasing import Clock, TestTable, eventually
 from tests.contract.misbehaving import misbehaving
 from tests.contract.streams import FIRST_SHARD, TestStream
 
-HALF = 2**127
 SECOND, THIRD, FOURTH = (f"shardId-{number:012}" for number in (1, 2, 3))
 
 
@@ -37,16 +36,6 @@ class Run:
         self.sources.append(source)
         assert source.acquire(threading.Event())
         return source
-
-    def split(self) -> None:
-        self.stream.client.split_shard(
-            StreamName=self.stream.name, ShardToSplit=FIRST_SHARD, NewStartingHashKey=str(HALF)
-        )
-        self.stream.settle()
-
-    def merge(self, one: str, other: str) -> None:
-        self.stream.client.merge_shards(StreamName=self.stream.name, ShardToMerge=one, AdjacentShardToMerge=other)
-        self.stream.settle()
 
     def checkpoint(self, shard: str) -> str:
         return str(self.leases.row(shard).get("checkpoint", {}).get("S"))
@@ -90,7 +79,7 @@ def test_children_are_read_after_their_parents_from_the_trim_horizon_on(run: Run
     source = run.start()
     assert [wanted.shard for wanted in source.plan()] == [FIRST_SHARD]
     run.stream.put(b"parent")
-    run.split()
+    run.stream.split()
     run.stream.put(b"child")
     got = drain(source)
     assert [data for _, data in got] == [b"parent", b"child"]
@@ -101,8 +90,8 @@ def test_children_are_read_after_their_parents_from_the_trim_horizon_on(run: Run
 
 
 def test_a_merged_child_waits_for_both_parents(run: Run) -> None:
-    run.split()
-    run.merge(SECOND, THIRD)
+    run.stream.split()
+    run.stream.merge()
     run.stream.put(b"merged")
     source = run.start()
     orders = []
@@ -117,7 +106,7 @@ def test_a_merged_child_waits_for_both_parents(run: Run) -> None:
 
 
 def test_a_child_waits_until_the_end_of_its_parent_is_durable(run: Run, moto: str) -> None:
-    run.split()
+    run.stream.split()
     run.stream.put(b"child")
     with misbehaving(moto) as proxy:
         run.leases = TestTable(proxy.url)
@@ -136,7 +125,7 @@ def test_a_child_waits_until_the_end_of_its_parent_is_durable(run: Run, moto: st
 
 
 def test_children_whose_rows_a_crash_prevented_are_made_by_the_next_driver(run: Run) -> None:
-    run.split()
+    run.stream.split()
     source = run.start("LATEST")
     source.release()
     for shard in (SECOND, THIRD):
@@ -159,7 +148,7 @@ def test_latest_is_the_time_of_the_first_start_however_often_it_starts(run: Run)
 
 
 def test_a_first_start_that_died_among_its_leases_is_completed_with_the_same_moment(run: Run) -> None:
-    run.split()
+    run.stream.split()
     time.sleep(0.01)
     run.start("LATEST").release()
     moment = run.leases.row(SECOND)["startedAt"]

@@ -92,6 +92,11 @@ class Job(Process):
     def running(self) -> bool:
         return self._child is not None and self._child.poll() is None
 
+    @property
+    def leads(self) -> bool:
+        """Whether it runs and, by its own words, holds the leases."""
+        return self.running and len(self.lines("leading")) > len(self.lines("standing by"))
+
     def wait_for(self, event: str, count: int = 1, seconds: float = PATIENCE) -> datetime:
         """When it logged the `count`-th line of this event, which may be yet to come."""
         until(lambda: len(self.lines(event)) >= count or not self.running, f"{self.name}: {event}", seconds)
