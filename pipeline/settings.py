@@ -146,7 +146,7 @@ class Settings(BaseModel):
     max_records_per_shard: Count = _setting(
         "Most records that one batch reads of one shard", "20000", "records", default=20_000, le=1_000_000
     )
-    chunk_size: Count = _setting("Most messages of one database transaction", "500", "messages", default=500, le=5000)
+    chunk_size: Count = _setting("Most messages of one database transaction", "1000", "messages", default=1000, le=5000)
     spark_master: str | None = _setting(
         "Spark's cluster; local[*] where neither this nor spark-submit names one",
         "k8s://https://kubernetes.default.svc:443",

@@ -44,7 +44,7 @@ def test_the_least_environment_gives_the_contracts_defaults() -> None:
     assert (settings.stream_name, settings.consumer_name) == ("byte-henry", "cloud-consumer")
     assert settings.failover_table == "utopia-failover-HA-DynamoDB"
     assert settings.initial_position == "TRIM_HORIZON"
-    assert (settings.max_records_per_shard, settings.chunk_size) == (20_000, 500)
+    assert (settings.max_records_per_shard, settings.chunk_size) == (20_000, 1_000)
     fraud = {
         name: getattr(settings, name) for name in Settings.model_fields if re.match("threshold|weight|fraud", name)
     }
