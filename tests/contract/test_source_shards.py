@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import Fatal, LeaseLost
 from pipeline.keeper import LeaseKeeper
 from pipeline.kinesis_source import LOOK_EVERY, KinesisSource
-from pipeline.records import END, START, Position, Progress
+from pipeline.records import END, START, Extent, Position, Progress
 from tests.contract.leasing import Clock, TestTable, eventually
 from tests.contract.misbehaving import misbehaving
 from tests.contract.streams import FIRST_SHARD, TestStream
@@ -49,11 +49,16 @@ def run(kinesis_local: str, moto: str) -> Iterator[Run]:
         source.release()
 
 
-def step(source: KinesisSource) -> list[tuple[str, bytes]]:
-    """One batch: plan, read, commit."""
+def batch(source: KinesisSource) -> list[Extent]:
+    """Plan, read, commit."""
     extents = [source.reader.read(wanted) for wanted in source.plan()]
     source.commit({each.shard: Progress(each.through, each.at_tip, each.behind_ms) for each in extents})
-    return [(extent.shard, record.data) for extent in extents for record in extent.records]
+    return extents
+
+
+def step(source: KinesisSource) -> list[tuple[str, bytes]]:
+    """What one batch reads."""
+    return [(extent.shard, record.data) for extent in batch(source) for record in extent.records]
 
 
 def drain(source: KinesisSource) -> list[tuple[str, bytes]]:
@@ -96,8 +101,7 @@ def test_a_merged_child_waits_for_both_parents(run: Run) -> None:
     source = run.start()
     orders = []
     while not source.caught_up_since_start():
-        orders.append({wanted.shard for wanted in source.plan()})
-        step(source)
+        orders.append({extent.shard for extent in batch(source)})
     seen = [shards for shards in orders if shards]
     assert seen[0] == {FIRST_SHARD}
     assert all({SECOND, THIRD} & shards == set() or FOURTH not in shards for shards in seen)

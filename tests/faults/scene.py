@@ -130,11 +130,16 @@ class Scene(Trial):
             assert self.jobs[-1].exit_code() == 0, self.jobs[-1].tail
 
     def shows(self, metric: str, label: str, value: str) -> bool:
-        """Whether the jobs that have ended in good order told of this: a sample above zero."""
+        """Whether the jobs that were listened to have told of this: a sample above zero."""
         return any(
             name == f"bank_stream_{metric}" and (label, value) in labels and number > 0
             for (name, labels), number in self._heard.items()
         )
+
+    def hear(self) -> None:
+        """Listen to what the job tells of its batches up to now: of one that goes on, once it has ended."""
+        self.more("batch")
+        self._hear()
 
     def _hear(self) -> None:
         with suppress(OSError), urlopen(f"http://{HERE}:{self._port}/metrics", timeout=10) as page:

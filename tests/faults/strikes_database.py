@@ -107,6 +107,7 @@ def hot_pair(scene: Scene, name: str) -> None:
         cursor.execute("SELECT id FROM accounts FOR UPDATE")
         cursor.fetchall()
         _wait_for_errors(scene, name, LOCK_WAIT)
+    scene.hear()
     scene.end()
 
 
