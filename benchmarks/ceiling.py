@@ -115,7 +115,7 @@ def _write(lane: Lane, chunk: Chunk) -> None:
     with lane.transaction() as transaction:
         for table, rows in chunk.rows.items():
             columns = (*table.columns, "event_id", "applied_at")
-            transaction.insert(table.name, columns, [(*row, now) for row in rows])
+            transaction.insert(table.name, columns, [transaction.quoted((*row, now)) for row in rows])
         transaction.execute(ADD_TO_ACCOUNTS, (_json.encode(accounts).decode(),))
         transaction.execute(ADD_TO_LOANS, (_json.encode(loans).decode(),))
         transaction.commit()

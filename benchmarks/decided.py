@@ -30,7 +30,7 @@ class Chunk:
     def write(self, event: Event[Any], domain: Domain, decision: Decision) -> None:
         """Add the rows of one decision."""
         self.messages += 1
-        for table, row in ((domain.table, decision.row), *decision.extra):
+        for table, row in ((domain.table, domain.row(event.message, decision.status)), *decision.extra):
             self.rows.setdefault(table, []).append((*row, event.identity))
 
     def change(self, before: Account | Loan, after: Account | Loan) -> None:

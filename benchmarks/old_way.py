@@ -49,7 +49,7 @@ def _apply(schema: Schema, domain: Domain, event: Event[Any]) -> None:
         except Rejected:
             return
         ledger.apply(event, decision)
-        for table, row in ((domain.table, decision.row), *decision.extra):
+        for table, row in ((domain.table, domain.row(event.message, decision.status)), *decision.extra):
             _insert(cursor, table, (*row, event.identity))
         for account in ledger.changed_accounts():
             cursor.execute(SAVE_ACCOUNT, (account.balance, account.active, account.id))

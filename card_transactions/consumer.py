@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from bank.holdings import Account
 from bank.ledger import Ledger
 from bank.needs import Needs, Poorer, Window
-from bank.statuses import POTENTIAL_FRAUD
+from bank.statuses import ACCEPTED, POTENTIAL_FRAUD
 from card_transactions import fraud, messages, rules
 from card_transactions.fraud import FraudWeights
 from card_transactions.messages import CardPayment
@@ -24,6 +24,7 @@ class CardTransactions:
 
     type = "card_transaction"
     table = CARD_TRANSACTIONS
+    likely = ACCEPTED
 
     def __init__(self, weights: FraudWeights) -> None:
         self._weights = weights
@@ -55,7 +56,7 @@ class CardTransactions:
         extra: tuple[tuple[EventTable, Row], ...] = ()
         if verdict.status == POTENTIAL_FRAUD:
             extra = tuple((FRAUD_ALERTS, alert(event.message, a.id)) for a in verdict.effects if isinstance(a, Account))
-        return Decision(verdict.status, row(event.message, verdict.status), verdict.effects, extra)
+        return Decision(verdict.status, verdict.effects, extra)
 
 
 def _now(event: Event[CardPayment]) -> datetime:

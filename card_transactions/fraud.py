@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -15,6 +16,7 @@ from card_transactions.messages import CardPayment
 ENOUGH_RECENT: Final = Decimal(10)
 ENOUGH_HISTORY: Final = Decimal(100)
 UNKNOWN_HISTORY: Final = Decimal("0.5")
+NOTHING: Final = Decimal(0)
 DAYS: Final = 10
 """The history covers ten times the days of the recent window."""
 
@@ -39,8 +41,9 @@ def sampled(identity: bytes, chance: Decimal) -> bool:
 
 
 @cache
-def _share(chance: Decimal) -> Decimal:
-    return chance * 2**64
+def _share(chance: Decimal) -> int:
+    """Of 64 bits: as many numbers lie below it as below the exact product."""
+    return math.ceil(chance * 2**64)
 
 
 def velocity(spent: Spent, weight: Decimal) -> Decimal:
@@ -54,9 +57,7 @@ def velocity(spent: Spent, weight: Decimal) -> Decimal:
 
 def suspicion(payment: CardPayment, weights: FraudWeights) -> Decimal:
     """The part of the score that the message alone tells."""
-    total = Decimal(0)
-    if payment.cvc1 is None and payment.cvc2 is None:
-        total += weights.cvc
+    total = weights.cvc if payment.cvc1 is None and payment.cvc2 is None else NOTHING
     if payment.location is None or payment.location.upper() != "US":
         total += weights.location
     return total

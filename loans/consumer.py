@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from bank.ledger import Ledger
 from bank.needs import Needs
+from bank.statuses import ACCEPTED
 from loans import messages, rules
 from loans.messages import LoanPayment
 from loans.tables import LOAN_PAYMENTS, row
@@ -18,6 +19,7 @@ class Loans:
 
     type = "loan_payment"
     table = LOAN_PAYMENTS
+    likely = ACCEPTED
 
     def parse(self, fields: Mapping[str, object]) -> LoanPayment:
         return messages.parse(fields)
@@ -36,4 +38,4 @@ class Loans:
 
     def decide(self, event: Event[LoanPayment], state: Ledger) -> Decision:
         verdict = rules.decide(event.message, state)
-        return Decision(verdict.status, row(event.message, verdict.status), verdict.effects)
+        return Decision(verdict.status, verdict.effects)

@@ -59,18 +59,22 @@ class Transaction:
             self._cursor.execute(sql, parameters)
             return int(self._cursor.rowcount)
 
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """One multi-row INSERT (the connector's executemany writes the same, at twice the cost).
+    def quoted(self, row: Sequence[object]) -> bytes:
+        """The values of a row as SQL, for `insert`. Asks the server nothing."""
+        connection: Any = self._connection.dbapi_connection
+        return b",".join(connection.prepare_for_mysql(row))
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[bytes]) -> None:
+        """One INSERT of all these `quoted` rows (the connector's executemany writes the same, at twice the cost).
 
         Not by a cursor, which looks for the mysql shell's DELIMITER command in all that it is given, quoted texts not
         excepted, and cuts the statement there: a memo could stop the stream.
         """
         names = ", ".join(f"`{column}`" for column in columns)
         connection: Any = self._connection.dbapi_connection
+        sql = b"INSERT INTO `%s` (%s) VALUES (%s)" % (table.encode(), names.encode(), b"),(".join(rows))
         with translated():
-            quoted = connection.prepare_for_mysql
-            values = b"),(".join([b",".join(quoted(row)) for row in rows])
-            connection.cmd_query(b"INSERT INTO `%s` (%s) VALUES (%s)" % (table.encode(), names.encode(), values))
+            connection.cmd_query(sql)
 
     def commit(self) -> None:
         """Make it durable. A connection lost meanwhile leaves it open whether it is: the event ids settle that."""

@@ -35,13 +35,12 @@ class EventTable:
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
-    """What becomes of one message: its row, what it does to the state, and rows for other tables (an outbox).
+    """What becomes of one message: its row's status, what it does to the state, and rows for other tables (an outbox).
 
     `effects` is the state's own business: the engine hands it to `State.apply` and never looks inside.
     """
 
     status: int
-    row: Row
     effects: tuple[Any, ...] = ()
     extra: tuple[tuple[EventTable, Row], ...] = ()
 
@@ -82,6 +81,8 @@ class Domain(Protocol):
 
     type: str
     table: EventTable
+    likely: int
+    """The status that most messages get: rows are made ready with it while nothing is locked."""
 
     def parse(self, fields: Mapping[str, object]) -> Any:
         """The message that `fields` (decoded JSON, floats as Decimal) says. Raises `Rejected`."""

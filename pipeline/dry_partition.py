@@ -85,7 +85,7 @@ class _DryWork(UnitOfWork):
         return super()._known(transaction, chunk)
 
     def _write(self, transaction: Transaction, decided: Decided, applied_at: datetime) -> None:
-        for event, decision in decided.rows:
+        for event, decision, _ in decided.rows:
             fields = self._routes[event.type].payload(decode(event.record.data))
             keep(self._examples, (event.type, str(decision.status)), _example(event.record, event.identity, fields))
 

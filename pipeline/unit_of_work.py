@@ -10,14 +10,13 @@ again, after a crash: the INSERT finds it, nothing of the chunk has happened, an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from operator import itemgetter
 from typing import Any, Final
 
 from pipeline.database import Condemned, DuplicateEvent, Lane, Transaction
-from pipeline.domain import Decision, Domain, EventTable, MoreNeeded, Row, State, StateStore
+from pipeline.domain import Decision, Domain, EventTable, MoreNeeded, State, StateStore
 from pipeline.errors import Rejected
 from pipeline.identity import is_named
 from pipeline.records import Event, Letter
@@ -25,7 +24,6 @@ from pipeline.records import Event, Letter
 REFUSED: Final = "refused_by_database"
 DUPLICATE: Final = "duplicate"
 IDS_A_STATEMENT: Final = 500
-MICROSECOND: Final = timedelta(microseconds=1)
 
 Key = tuple[str, bytes]
 """(table, event id): an event id is unique within its table."""
@@ -52,11 +50,14 @@ class Applied:
 
 @dataclass(slots=True)
 class Decided:
-    """The decisions of one pass over a chunk, still in memory. `rejected`: the events behind its letters."""
+    """The decisions of one pass over a chunk, still in memory. `rejected`: the events behind its letters.
+
+    `rows`: an event, what was decided, and the row that it likely is, quoted.
+    """
 
     applied: Applied = field(default_factory=Applied)
     rejected: list[Event[Any]] = field(default_factory=list)
-    rows: list[tuple[Event[Any], Decision]] = field(default_factory=list)
+    rows: list[tuple[Event[Any], Decision, bytes]] = field(default_factory=list)
     missing: list[Any] = field(default_factory=list)
 
 
@@ -104,9 +105,10 @@ class UnitOfWork:
             )
             if not fresh:
                 return repeated
+            likely = [self._quoted(transaction, event, self._routes[event.type].likely) for event in fresh]
             state = self._store.load(transaction, (self._routes[event.type].needs(event) for event in fresh))
             applied_at = _now(transaction)
-            decided = self._decide(transaction, fresh, state)
+            decided = self._decide(transaction, fresh, likely, state)
             if not self._rereading and self._known(transaction, decided.rejected):
                 raise DuplicateEvent("a rejected event has a row")
             self._write(transaction, decided, applied_at)
@@ -153,19 +155,25 @@ class UnitOfWork:
         there = [(event, rows[event.identity]) for event in events if event.identity in rows]
         return [event for event, row in there if domain.row(event.message, row[status]) != row]
 
-    def _decide(self, transaction: Transaction, events: Sequence[Event[Any]], state: State) -> Decided:
+    def _quoted(self, transaction: Transaction, event: Event[Any], status: int) -> bytes:
+        """The event's row with that status, all but `applied_at`."""
+        return transaction.quoted((*self._routes[event.type].row(event.message, status), event.identity))
+
+    def _decide(
+        self, transaction: Transaction, events: Sequence[Event[Any]], likely: Sequence[bytes], state: State
+    ) -> Decided:
         """Decide until nothing is missing; each round loads what the last one asked for and starts anew."""
         while True:
-            decided = self._decide_once(events, state)
+            decided = self._decide_once(events, likely, state)
             if not decided.missing:
                 return decided
             self._store.extend(transaction, state, decided.missing)
             state.restart()
 
-    def _decide_once(self, events: Sequence[Event[Any]], state: State) -> Decided:
+    def _decide_once(self, events: Sequence[Event[Any]], likely: Sequence[bytes], state: State) -> Decided:
         decided = Decided()
         claimed: dict[Key, Event[Any]] = {}
-        for event in events:
+        for event, quoted in zip(events, likely, strict=True):
             key = self._key(event)
             if key in claimed:
                 decided.applied.outcomes[event.type, DUPLICATE] += 1
@@ -185,25 +193,34 @@ class UnitOfWork:
                 continue
             claimed[key] = event
             state.apply(event, decision)
-            decided.rows.append((event, decision))
+            decided.rows.append((event, decision, quoted))
             decided.applied.outcomes[event.type, str(decision.status)] += 1
         return decided
 
     def _write(self, transaction: Transaction, decided: Decided, applied_at: datetime) -> None:
-        """One multi-row INSERT per table, by event id; the rows' order in time is one microsecond a message."""
-        rows: dict[str, list[Row]] = {}
+        """One INSERT per table, by event id; the rows' order in time is one microsecond a message."""
+        rows: dict[str, list[tuple[bytes, bytes]]] = {}
         tables: dict[str, EventTable] = {}
-        for event, decision in decided.rows:
-            for table, row in ((self._tables[event.type], decision.row), *decision.extra):
+        for (event, decision, likely), applied in zip(decided.rows, moments(applied_at), strict=False):
+            domain, identity = self._routes[event.type], event.identity
+            row = likely if decision.status == domain.likely else self._quoted(transaction, event, decision.status)
+            rows.setdefault(domain.table.name, []).append((identity, row + applied))
+            for table, extra in decision.extra:
                 tables[table.name] = table
-                rows.setdefault(table.name, []).append((*row, event.identity, applied_at))
-            applied_at += MICROSECOND
+                rows.setdefault(table.name, []).append((identity, transaction.quoted((*extra, identity)) + applied))
+        tables |= {domain.table.name: domain.table for domain in self._routes.values()}
         for name in sorted(rows):
             columns = (*tables[name].columns, "event_id", "applied_at")
-            transaction.insert(name, columns, sorted(rows[name], key=_event_id))
+            transaction.insert(name, columns, [row for _, row in sorted(rows[name])])
 
 
-_event_id: Final = itemgetter(-2)
+def moments(first: datetime) -> Iterator[bytes]:
+    """As SQL, each a microsecond after the one before, each the last value of a row."""
+    second, microsecond = first.replace(microsecond=0), first.microsecond
+    while True:
+        begins = b",'%b." % second.isoformat(" ").encode()
+        yield from (b"%b%06d'" % (begins, number) for number in range(microsecond, 10**6))
+        second, microsecond = second + timedelta(seconds=1), 0
 
 
 def _known_sql(table: EventTable, count: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from bank.ledger import Ledger
 from bank.needs import Needs
+from bank.statuses import ACCEPTED
 from pipeline.domain import Decision, Row
 from pipeline.records import Event
 from stocks import messages, rules
@@ -20,6 +21,7 @@ class Stocks:
 
     type = "stock"
     table = STOCKS
+    likely = ACCEPTED
 
     def parse(self, fields: Mapping[str, object]) -> Quote:
         return messages.parse(fields)
@@ -37,5 +39,4 @@ class Stocks:
         return row(message, status)
 
     def decide(self, event: Event[Quote], state: Ledger) -> Decision:
-        status = rules.decide(event.message)
-        return Decision(status, row(event.message, status))
+        return Decision(rules.decide(event.message))

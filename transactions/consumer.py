@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from bank.ledger import Ledger
 from bank.needs import Needs
+from bank.statuses import ACCEPTED
 from pipeline.domain import Decision, Row
 from pipeline.records import Event
 from transactions import messages, rules
@@ -18,6 +19,7 @@ class Transactions:
 
     type = "transaction"
     table = TRANSACTIONS
+    likely = ACCEPTED
 
     def parse(self, fields: Mapping[str, object]) -> Transfer:
         return messages.parse(fields)
@@ -36,4 +38,4 @@ class Transactions:
 
     def decide(self, event: Event[Transfer], state: Ledger) -> Decision:
         verdict = rules.decide(event.message, state)
-        return Decision(verdict.status, row(event.message, verdict.status), verdict.effects)
+        return Decision(verdict.status, verdict.effects)

@@ -58,7 +58,7 @@ def pool(where: Database) -> Iterator[Connections]:
 
 def insert(lane: Lane, *rows: tuple[object, ...]) -> None:
     with lane.transaction() as transaction:
-        transaction.insert("stocks", STOCK, rows)
+        transaction.insert("stocks", STOCK, [transaction.quoted(row) for row in rows])
         transaction.commit()
 
 
@@ -71,7 +71,7 @@ def count(lane: Lane) -> int:
 def test_what_is_not_committed_is_rolled_back(pool: Connections) -> None:
     lane = pool.lane()
     with lane.transaction() as transaction:
-        transaction.insert("stocks", STOCK, [quote(b"a" * 16)])
+        transaction.insert("stocks", STOCK, [transaction.quoted(quote(b"a" * 16))])
     assert count(lane) == 0
     insert(lane, quote(b"a" * 16), quote(b"b" * 16))
     assert count(lane) == 2

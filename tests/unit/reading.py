@@ -45,6 +45,8 @@ JSON_OBJECT: Final = st.dictionaries(st.text(max_size=5), JSON, max_size=5)
 class Reading:
     """A domain that reads; nothing in these tests decides."""
 
+    likely = 1
+
     def __init__(self, type_: str) -> None:
         self.type = type_
         self.table = EventTable(f"{type_}s", ())
