@@ -14,7 +14,7 @@ from rich.console import Console
 from benchmarks.goals import judge
 from benchmarks.machine import Watch
 from benchmarks.parts import Bench
-from benchmarks.results import Result, keep, show
+from benchmarks.results import Result, keep, show, spans
 from tests import servers
 
 app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
@@ -27,10 +27,12 @@ only wait for each other."""
 
 
 class Part(StrEnum):
-    """`old`: (a). `ceiling`: (b). `path`: (c). `memory`: (c) over twice the messages. `latency`: (d)."""
+    """`old`: (a). `ceiling`: (b). `apply`: the second stage of (c). `path`: (c). `memory`: (c) over twice the messages.
+    `latency`: (d)."""
 
     old = "old"
     ceiling = "ceiling"
+    apply = "apply"
     path = "path"
     memory = "memory"
     latency = "latency"
@@ -57,6 +59,7 @@ def bench(
 
     - **(a) old**: a connection, one statement per look and write, and a commit for each message
     - **(b) ceiling**: the same rows and balances, decided beforehand, written by plain processes
+    - **apply**: the second stage of (c) alone, from memory, with one lane and with all; what their time goes to
     - **(c) path**: the real job works off a backlog; clocked from its first plan to its last commit
     - **memory**: (c) over twice the messages: the largest resident sizes, and whether they grow
     - **(d) latency**: from put to commit, at a steady rate
@@ -80,25 +83,28 @@ def bench(
         run = Bench(database, aws, watch, messages, shards, odd, settings)
         for part in parts or list(Part):
             with console.status(f"{part.value} …"):
-                results.append(_run(run, part, rate, seconds))
+                results += _run(run, part, rate, seconds)
     goals = judge(results, float(settings["BATCH_LENGTH"]))
     show(results, goals, console)
     options = {"messages": messages, "shards": shards, "odd": odd, "rate": rate, "seconds": seconds, **settings}
+    console.print(*spans(results))
     console.print(f"written to {keep(results, goals, options)}")
 
 
-def _run(run: Bench, part: Part, rate: int, seconds: int) -> Result:
+def _run(run: Bench, part: Part, rate: int, seconds: int) -> list[Result]:
     match part:
         case Part.old:
-            return run.old()
+            return [run.old()]
         case Part.ceiling:
-            return run.ceiling()
+            return [run.ceiling()]
+        case Part.apply:
+            return run.applying()
         case Part.path:
-            return run.path("(c)")
+            return [run.path("(c)")]
         case Part.memory:
-            return run.path("memory", factor=2)
+            return [run.path("memory", factor=2)]
         case Part.latency:
-            return run.latency(rate, seconds)
+            return [run.latency(rate, seconds)]
 
 
 if __name__ == "__main__":

@@ -6,14 +6,16 @@ import statistics
 import time
 from dataclasses import dataclass, replace
 
-from benchmarks import ceiling, latency, old_way, whole_path
+from benchmarks import applying, ceiling, latency, old_way, whole_path
 from benchmarks.machine import Watch
 from benchmarks.results import Result
 from benchmarks.workload import Workload, bank
+from pipeline.settings import Settings
 from tests.schema import Schema
 from tests.servers import Endpoint
 
 OLD_MESSAGES = 2_000
+CHUNK_SIZE: int = Settings.model_fields["chunk_size"].default
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,23 @@ class Bench:
         what = f"the bare ceiling: {writers} plain writers"
         facts: dict[str, object] = {"writers": writers, "chunks tried again": written.again}
         return Result("(b)", what, f"{rate:,.0f}/s", written.use, workload.count, rate, facts)
+
+    def applying(self) -> list[Result]:
+        """The second stage of (c) alone, by one lane and by as many as the job has."""
+        lanes = int(self.settings["PARTITIONS"])
+        return [self._applying(number) for number in sorted({1, lanes})]
+
+    def _applying(self, lanes: int) -> Result:
+        workload = self._workload(self.messages)
+        with bank(self.server, workload, f"applying{lanes}") as schema:
+            chunk_size = int(self.settings.get("CHUNK_SIZE", CHUNK_SIZE))
+            applied = applying.run(schema, workload, lanes, chunk_size, self.watch)
+        rate = applied.messages / applied.seconds
+        spans = {name: round(spent / applied.messages * 1e6, 2) for name, spent in sorted(applied.spans.items())}
+        limit = applied.messages / applied.spans[applying.LOCKED]
+        facts: dict[str, object] = {"µs a message": spans, "limit by locks": limit}
+        what = f"applying alone, {lanes} lane{'s' * (lanes > 1)}; locks allow {limit:,.0f}/s"
+        return Result(f"apply {lanes}", what, f"{rate:,.0f}/s", applied.use, workload.count, rate, facts)
 
     def path(self, name: str, factor: int = 1) -> Result:
         """(c), over `factor` times as many messages."""

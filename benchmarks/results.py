@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -63,6 +64,17 @@ def _costs(results: list[Result]) -> Table:
         spent = [result.use.used.get(kind, 0.0) / result.messages * 1e6 for kind in kinds]
         table.add_row(result.name, *(f"{each:.0f}" for each in (*spent, sum(spent))))
     return table
+
+
+def spans(results: list[Result]) -> list[Table]:
+    """What the lanes of the second stage spent their time on, where that was measured."""
+    measured: dict[str, Any] = {r.name: r.facts["µs a message"] for r in results if "µs a message" in r.facts}
+    if not measured:
+        return []
+    table = Table("", *measured, title="Time of the lanes, µs a message")
+    for name in sorted({name for one in measured.values() for name in one}):
+        table.add_row(name, *(f"{one.get(name, 0):.1f}" for one in measured.values()))
+    return [table]
 
 
 def keep(results: list[Result], goals: list[Goal], options: dict[str, object]) -> Path:

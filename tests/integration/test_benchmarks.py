@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from benchmarks import ceiling, old_way
+from benchmarks import applying, ceiling, old_way
 from benchmarks.decided import decide
 from benchmarks.machine import Watch
 from benchmarks.parts import growth, percentiles
@@ -50,6 +50,16 @@ def test_the_ceiling_writes_every_decided_row_and_moves_every_balance(mariadb_se
         )
     assert (written, unmarked) == (decide(workload, 1).rows, 0)
     assert written > 1_000
+
+
+def test_applying_alone_writes_the_rows_that_are_decided_one_after_the_other(mariadb_server: Schema) -> None:
+    workload = Workload(1_500, BEGAN_MS, accounts=300)
+    with bank(mariadb_server, workload, "applying") as schema, Watch() as watch:
+        applied = applying.run(schema, workload, 1, 100, watch)
+        written = sum(schema.query(f"SELECT COUNT(*) FROM {table}")[0][0] for table in TABLES)
+    assert written == decide(workload, 1).rows
+    assert 0 < applied.spans["lock accounts"] < applied.spans[applying.LOCKED] < applied.spans[applying.WHOLE]
+    assert applied.spans[applying.WHOLE] < applied.seconds
 
 
 def test_the_old_way_comes_to_the_rows_and_balances_that_are_decided_one_after_the_other(
