@@ -14,7 +14,7 @@ from rich.console import Console
 from benchmarks.goals import judge
 from benchmarks.machine import Watch
 from benchmarks.parts import Bench
-from benchmarks.results import Result, keep, show, spans
+from benchmarks.results import Result, keep, medians, show, spans
 from tests import servers
 
 app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
@@ -38,12 +38,17 @@ class Part(StrEnum):
     latency = "latency"
 
 
+ONCE = (Part.memory, Part.latency)
+"""Parts that say enough in one run."""
+
+
 @app.command()
 def bench(
     parts: Annotated[list[Part] | None, typer.Argument(help="Which parts to run; all unless named.")] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A tenth of the messages, 20 s of latency: is all well?")
+        bool, typer.Option("--quick", help="A tenth of the messages, one run, 20 s of latency: is all well?")
     ] = False,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of all but memory and latency; the median counts.")] = 3,
     messages: Annotated[int, typer.Option(min=1_000, help="Messages of the backlog.")] = 100_000,
     shards: Annotated[int, typer.Option(min=1, help="Shards of the stream.")] = 4,
     odd: Annotated[float, typer.Option(min=0, max=1, help="Share of messages with something unusual or wrong.")] = 0.02,
@@ -71,9 +76,10 @@ def bench(
         python -m benchmarks ceiling path --messages 50000 --set PARTITIONS=8 --set MAX_THREADS=2
     """
     if quick:
-        messages, seconds = messages // 10, min(seconds, 20)
+        messages, seconds, runs = messages // 10, min(seconds, 20), 1
     settings = {**TUNED, **dict(one.split("=", 1) for one in setting or [])}
-    results = []
+    chosen = parts or list(Part)
+    found: list[list[Result]] = []
     with (
         TemporaryDirectory(prefix="bench-") as folder,
         servers.mariadb(Path(folder), durable=True) as database,
@@ -81,12 +87,23 @@ def bench(
         Watch() as watch,
     ):
         run = Bench(database, aws, watch, messages, shards, odd, settings)
-        for part in parts or list(Part):
-            with console.status(f"{part.value} …"):
-                results += _run(run, part, rate, seconds)
+        for number in range(1, runs + 1):
+            found.append([])
+            for part in chosen if number == 1 else [part for part in chosen if part not in ONCE]:
+                with console.status(f"{part.value}, run {number} of {runs if part not in ONCE else 1} …"):
+                    found[-1] += _run(run, part, rate, seconds)
+    results = medians(found)
     goals = judge(results, float(settings["BATCH_LENGTH"]))
     show(results, goals, console)
-    options = {"messages": messages, "shards": shards, "odd": odd, "rate": rate, "seconds": seconds, **settings}
+    options = {
+        "runs": runs,
+        "messages": messages,
+        "shards": shards,
+        "odd": odd,
+        "rate": rate,
+        "seconds": seconds,
+        **settings,
+    }
     console.print(*spans(results))
     console.print(f"written to {keep(results, goals, options)}")
 

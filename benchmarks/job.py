@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -75,14 +76,15 @@ def job(
     """A job with tables of its own in DynamoDB; `settings` are environment variables. Ended with the context."""
     client = Aws("us-east-1", "test", "test", (("AWS_ENDPOINT_URL", aws.url),)).client("ses")
     client.verify_email_identity(EmailAddress=SENDER)
+    run = uuid.uuid4().hex
     environment = {
         **schema.environment,
         **KEYS,
         "AWS_ENDPOINT_URL": aws.url,
         "AWS_ENDPOINT_URL_KINESIS": kinesis.url,
         "STREAM_NAME": STREAM,
-        "CONSUMER_NAME": f"leases-{schema.name}",
-        "FAILOVER_TABLE": f"letters-{schema.name}",
+        "CONSUMER_NAME": f"leases-{run}",
+        "FAILOVER_TABLE": f"letters-{run}",
         **settings,
     }
     with TemporaryDirectory(prefix="job-") as folder:

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,21 @@ class Goal:
     what: str
     found: str
     reached: bool
+
+
+def medians(runs: list[list[Result]]) -> list[Result]:
+    """Of each name the run in the middle, with the rates of all in `facts`, in the order of the runs."""
+    grouped: dict[str, list[Result]] = {}
+    for result in (result for run in runs for result in run):
+        grouped.setdefault(result.name, []).append(result)
+    return [_median(group) for group in grouped.values()]
+
+
+def _median(group: list[Result]) -> Result:
+    rates = [result.rate or 0.0 for result in group]
+    middle = sorted(group, key=lambda result: result.rate or 0.0)[(len(group) - 1) // 2]
+    figure = middle.figure if len(group) == 1 else f"{middle.figure} ({min(rates):,.0f} to {max(rates):,.0f})"
+    return replace(middle, figure=figure, facts={**middle.facts, "rates": rates})
 
 
 def show(results: list[Result], goals: list[Goal], console: Console) -> None:
