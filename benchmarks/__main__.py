@@ -14,7 +14,7 @@ from rich.console import Console
 from benchmarks.goals import judge
 from benchmarks.machine import Watch
 from benchmarks.parts import Bench
-from benchmarks.results import Result, keep, medians, show, spans
+from benchmarks.results import Result, compared, keep, medians, show, spans
 from tests import servers
 
 app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
@@ -28,7 +28,8 @@ only wait for each other."""
 
 class Part(StrEnum):
     """`old`: (a). `ceiling`: (b). `apply`: the second stage of (c). `path`: (c). `memory`: (c) over twice the messages.
-    `latency`: (d)."""
+    `latency`: (d). Not unless named: `compare`: (b) and (c) of each kind of traffic. `cluster`: (c) on two Workers.
+    `driver`: its own work with many shards."""
 
     old = "old"
     ceiling = "ceiling"
@@ -36,15 +37,19 @@ class Part(StrEnum):
     path = "path"
     memory = "memory"
     latency = "latency"
+    compare = "compare"
+    cluster = "cluster"
+    driver = "driver"
 
 
-ONCE = (Part.memory, Part.latency)
+USUAL = (Part.old, Part.ceiling, Part.apply, Part.path, Part.memory, Part.latency)
+ONCE = (Part.memory, Part.latency, Part.driver)
 """Parts that say enough in one run."""
 
 
 @app.command()
 def bench(
-    parts: Annotated[list[Part] | None, typer.Argument(help="Which parts to run; all unless named.")] = None,
+    parts: Annotated[list[Part] | None, typer.Argument(help="Which parts to run; the first six unless named.")] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="A tenth of the messages, one run, 20 s of latency: is all well?")
     ] = False,
@@ -68,6 +73,9 @@ def bench(
     - **(c) path**: the real job works off a backlog; clocked from its first plan to its last commit
     - **memory**: (c) over twice the messages: the largest resident sizes, and whether they grow
     - **(d) latency**: from put to commit, at a steady rate
+    - **compare** (half an hour): (b) and (c) by message type, with hot accounts, refusals, letters, shards, aggregates
+    - **cluster**: (c) on a Spark Master and two Workers of one core each
+    - **driver**: its own part of a batch, with a thousand shards
 
     Figures from a busy machine are of little use: the last column shows what others took of its processors meanwhile.
 
@@ -78,7 +86,7 @@ def bench(
     if quick:
         messages, seconds, runs = messages // 10, min(seconds, 20), 1
     settings = {**TUNED, **dict(one.split("=", 1) for one in setting or [])}
-    chosen = parts or list(Part)
+    chosen = parts or list(USUAL)
     found: list[list[Result]] = []
     with (
         TemporaryDirectory(prefix="bench-") as folder,
@@ -104,7 +112,7 @@ def bench(
         "seconds": seconds,
         **settings,
     }
-    console.print(*spans(results))
+    console.print(*spans(results), *compared(results))
     console.print(f"written to {keep(results, goals, options)}")
 
 
@@ -120,6 +128,12 @@ def _run(run: Bench, part: Part, rate: int, seconds: int) -> list[Result]:
             return [run.path("(c)")]
         case Part.memory:
             return [run.path("memory", factor=2)]
+        case Part.compare:
+            return run.compare()
+        case Part.cluster:
+            return [run.cluster()]
+        case Part.driver:
+            return [run.many_shards()]
         case Part.latency:
             return [run.latency(rate, seconds)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from benchmarks.results import Goal, Result
+from benchmarks.results import Goal, Result, ratios
 
 OF_CEILING = 0.4
 OF_OLD_WAY = 10
@@ -20,21 +20,15 @@ def judge(results: list[Result], batch_length: float) -> list[Goal]:
     goals = []
     for other, factor in (("(b)", OF_CEILING), ("(a)", OF_OLD_WAY)):
         if "(c)" in named and other in named:
-            ratios = _ratios(named["(c)"], named[other])
-            ratio = statistics.median_low(ratios)
-            found = f"{ratio:.2f} × {other} (" + ", ".join(f"{each:.2f}" for each in ratios) + ")"
+            each = ratios(named["(c)"], named[other])
+            ratio = statistics.median_low(each)
+            found = f"{ratio:.2f} × {other} (" + ", ".join(f"{one:.2f}" for one in each) + ")"
             goals.append(Goal(f"(c) at least {factor} × {other}", found, ratio >= factor))
     if "(d)" in named:
         goals.append(_latency(named["(d)"], 2 * batch_length + 1))
     if "memory" in named:
         goals += _memory(named["memory"].facts)
     return goals
-
-
-def _ratios(result: Result, other: Result) -> list[float]:
-    """Run by run, as a machine may be faster in one than in the next."""
-    rates: Any = result.facts["rates"], other.facts["rates"]
-    return [mine / theirs for mine, theirs in zip(*rates, strict=True)]
 
 
 def _latency(result: Result, most: float) -> Goal:

@@ -5,17 +5,27 @@ from __future__ import annotations
 import statistics
 import time
 from dataclasses import dataclass, replace
+from typing import Any
 
-from benchmarks import applying, ceiling, latency, old_way, whole_path
+from benchmarks import applying, ceiling, latency, many_shards, old_way, whole_path
 from benchmarks.machine import Watch
 from benchmarks.results import Result
+from benchmarks.scenarios import SCENARIOS
 from benchmarks.workload import Workload, bank
 from pipeline.settings import Settings
+from tests import servers
 from tests.schema import Schema
 from tests.servers import Endpoint
 
 OLD_MESSAGES = 2_000
 CHUNK_SIZE: int = Settings.model_fields["chunk_size"].default
+
+VARIATIONS: dict[str, dict[str, Any]] = {
+    **{name: {"scenario": name} for name in SCENARIOS},
+    **{f"{number} shards": {"shards": number} for number in (1, 2, 8)},
+    "aggregated": {"aggregate": 50},
+}
+"""What `compare` holds against each other; the usual traffic comes in 4 shards, not aggregated."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +39,37 @@ class Bench:
     shards: int
     odd: float
     settings: dict[str, str]
+    scenario: str = "mixed"
+    aggregate: int = 0
+
+    def compare(self) -> list[Result]:
+        """(b) and (c) of each variation, one after the other."""
+        results = []
+        for name, changes in VARIATIONS.items():
+            varied = replace(self, **changes)
+            for result in (varied.ceiling(), varied.path("(c)")):
+                results.append(replace(result, name=f"{name} {result.name}"))
+        return results
+
+    def cluster(self) -> Result:
+        """(c) on a Master and two Workers of one core each."""
+        with servers.spark_cluster(workers=2, cores=1) as cluster:
+            settings = {**self.settings, "SPARK_MASTER": cluster.url, "NUM_CORES": "1"}
+            return replace(self, settings=settings).path("cluster")
+
+    def many_shards(self, shards: int = 1_000, moving: int = 200, batches: int = 40) -> Result:
+        """The driver's own part of a batch."""
+        workload = replace(self._workload(shards), shards=shards)
+        found = many_shards.run(self.aws, workload, moving, batches, self.watch)
+        each = percentiles([1000 * seconds for seconds in found.seconds])
+        figure = f"p50 {each['p50']:.0f} ms, p99 {each['p99']:.0f} ms a batch"
+        facts: dict[str, object] = {"ms a batch": each, "seconds until leases are taken": found.acquired}
+        what = f"the driver's own work, {shards:,} shards, {moving} moving"
+        return Result("driver", what, figure, found.use, batches, facts=facts)
 
     def _workload(self, count: int) -> Workload:
-        return Workload(count, int(time.time() * 1000) - count, self.shards, odd=self.odd)
+        began = int(time.time() * 1000) - count
+        return Workload(count, began, self.shards, odd=self.odd, scenario=self.scenario, aggregate=self.aggregate)
 
     def old(self) -> Result:
         """(a)"""

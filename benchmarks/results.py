@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import platform
+import statistics
 import subprocess
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich.bar import Bar
 from rich.console import Console
 from rich.table import Table
 
@@ -90,6 +92,26 @@ def spans(results: list[Result]) -> list[Table]:
     for name in sorted({name for one in measured.values() for name in one}):
         table.add_row(name, *(f"{one.get(name, 0):.1f}" for one in measured.values()))
     return [table]
+
+
+def compared(results: list[Result]) -> list[Table]:
+    """(c) beside (b), where both were measured of several kinds of traffic."""
+    named = {result.name: result for result in results}
+    kinds = [name.removesuffix(" (c)") for name in named if name.endswith(" (c)")]
+    if not kinds:
+        return []
+    table = Table("traffic", "(b)", "(c)", "(c) ÷ (b)", "", title="Kinds of traffic")
+    for kind in kinds:
+        path, bare = named[f"{kind} (c)"], named[f"{kind} (b)"]
+        ratio = statistics.median_low(ratios(path, bare))
+        table.add_row(kind, bare.figure, path.figure, f"{ratio:.2f}", Bar(1.0, 0, min(ratio, 1.0), width=30))
+    return [table]
+
+
+def ratios(result: Result, other: Result) -> list[float]:
+    """Run by run, as a machine may be faster in one than in the next."""
+    rates: Any = result.facts["rates"], other.facts["rates"]
+    return [mine / theirs for mine, theirs in zip(*rates, strict=True)]
 
 
 def keep(results: list[Result], goals: list[Goal], options: dict[str, object]) -> Path:

@@ -21,9 +21,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
 import urllib3
 
 from benchmarks.workload import FIRST_SEQUENCE, STREAM, Workload, shard_id
+from pipeline.aggregation import UserRecord, pack
 from pipeline.records import Record
 from tests.processes import Process, free_port
 from tests.servers import HERE, ROOT, Endpoint
@@ -69,7 +71,8 @@ class Stream:
 
     def __init__(self, workload: Workload) -> None:
         self._shards = {shard_id(number): Shard() for number in range(workload.shards)}
-        for record in workload.records():
+        self._width = HASH_KEYS // workload.shards
+        for record in self._aggregated(workload) if workload.aggregate else workload.records():
             self._shards[record.shard].add(record)
         self.calls: dict[str, Callable[[dict[str, Any]], bytes]] = {
             "DescribeStreamSummary": self._describe,
@@ -77,6 +80,17 @@ class Stream:
             "GetShardIterator": self._iterator,
             "GetRecords": self._records,
         }
+
+    def _aggregated(self, workload: Workload) -> Iterator[Record]:
+        """A KPL aggregate of each shard's next messages, with the sequence number of the first."""
+        waiting: dict[str, list[Record]] = {shard: [] for shard in self._shards}
+        for record in workload.records():
+            waiting[record.shard].append(record)
+        for number, records in enumerate(waiting.values()):
+            for start in range(0, len(records), workload.aggregate):
+                part = records[start : start + workload.aggregate]
+                users = [UserRecord("p", record.data, number * self._width) for record in part]
+                yield msgspec.structs.replace(part[0], data=pack(users))
 
     def _describe(self, request: dict[str, Any]) -> bytes:
         summary = {
@@ -93,7 +107,7 @@ class Stream:
 
     def _list_shards(self, request: dict[str, Any]) -> bytes:
         """All of them, whatever the filter: every shard is open, and has been from the start."""
-        width = HASH_KEYS // len(self._shards)
+        width = self._width
         shards = [
             {
                 "ShardId": shard,

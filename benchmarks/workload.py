@@ -13,6 +13,7 @@ from zlib import crc32
 import migrations
 from bank.holdings import Account, Card, Loan
 from bank.ledger import Ledger
+from benchmarks.scenarios import SCENARIOS, changing
 from card_transactions.consumer import CardTransactions
 from card_transactions.fraud import FraudWeights
 from loans.consumer import Loans
@@ -20,7 +21,7 @@ from pipeline.domain import Domain
 from pipeline.records import Record
 from pipeline.routing import Router
 from producers.bank import BankShape, fill, make
-from producers.traffic import PARTITION_KEY, Traffic
+from producers.traffic import PARTITION_KEY, Message, Traffic
 from stocks.consumer import Stocks
 from tests.schema import Schema
 from transactions.consumer import Transactions
@@ -33,6 +34,8 @@ FIRST_SEQUENCE = 49_600_000_000_000_000_000_000_000_000_000_000_000_000_000_000_
 class Workload:
     """`count` messages to `shards` shards about a bank of `accounts`. `began_ms`: when the first one arrived.
 
+    `scenario`: of `SCENARIOS`. `aggregate`: messages of a KPL aggregate; 0: plain records.
+
     With one shard all have one partition key, as the real producers' messages have; with more the account decides.
     """
 
@@ -42,16 +45,25 @@ class Workload:
     accounts: int = 20_000
     odd: float = 0.12
     seed: int = 1
+    scenario: str = "mixed"
+    aggregate: int = 0
 
     @property
     def shape(self) -> BankShape:
         return BankShape(self.accounts)
 
-    def traffic(self) -> Traffic:
+    def traffic(self) -> Iterator[Message]:
         """The messages, without an end."""
+        scenario = SCENARIOS[self.scenario]
         now = datetime.fromtimestamp(self.began_ms / 1000, UTC).replace(tzinfo=None)
         key: Literal["account", "constant"] = "account" if self.shards > 1 else "constant"
-        return Traffic(self.seed, self.shape, partition_key=key, now=now, odd=self.odd)
+        traffic = Traffic(
+            self.seed, self.shape, mix=scenario.mix, hot=scenario.hot, partition_key=key, now=now, odd=self.odd
+        )
+        if scenario.changed is None:
+            return traffic
+        changed = changing(scenario.changed(self.seed, self.accounts))
+        return ((key, changed(data)) for key, data in traffic)
 
     def records(self) -> Iterator[Record]:
         """In the order of their arrival, one each millisecond."""
