@@ -99,3 +99,41 @@ def test_executors_may_neither_touch_leases_nor_send_mails(resources: dict[str, 
     work = json.dumps(resources["WorkPolicy"])
     assert "LeaseTable" not in work
     assert "ses:" not in work
+
+
+LEASES, LETTERS = "table/${LeaseTable}", "table/${LetterTable}"
+READS_STREAM = {"kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards", "kinesis:DescribeStreamSummary"}
+APPLIES = {*READS_STREAM, ("dynamodb:BatchGetItem", LETTERS), ("dynamodb:BatchWriteItem", LETTERS)}
+NEEDED = {
+    "executor": {*APPLIES, ("secretsmanager:GetSecretValue", "secret:${ServiceSecret}")},
+    "driver": {
+        *APPLIES,
+        *((f"dynamodb:{call}Item", LEASES) for call in ("Get", "Put", "Update", "Delete")),
+        *((f"dynamodb:{call}", table) for call in ("DescribeTable", "Scan") for table in (LEASES, LETTERS)),
+        ("secretsmanager:GetSecretValue", "secret:${ServiceSecret}"),
+        "ses:SendEmail",
+        "ses:GetIdentityVerificationAttributes",
+    },
+    "operator": {
+        *APPLIES,
+        *((f"dynamodb:{call}", table) for call in ("DescribeTable", "Scan") for table in (LEASES, LETTERS)),
+        ("dynamodb:GetItem", LETTERS),
+        ("dynamodb:UpdateItem", LEASES),  # release, accept-loss
+        ("secretsmanager:GetSecretValue", "secret:${OperatorSecret}"),
+        ("secretsmanager:GetSecretValue", "secret:${MigrationSecret}"),
+    },
+}
+"""What each role's code calls; with the table or the secret, where it matters which."""
+
+
+@pytest.mark.parametrize("account", sorted(NEEDED))
+def test_a_role_has_the_rights_of_its_own_work(resources: dict[str, Any], account: str) -> None:
+    """The rights of all roles together may be right, and one of them still lack what another has."""
+    allowed = [
+        statement
+        for name in resources[f"{account.title()}Role"]["Properties"]["ManagedPolicyArns"]
+        for statement in statements({name: resources[name]})
+    ]
+    for needed in NEEDED[account]:
+        action, place = (needed, "") if isinstance(needed, str) else needed
+        assert [one for one in allowed if action in one["Action"] and place in json.dumps(one["Resource"])], needed
