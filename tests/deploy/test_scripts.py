@@ -111,6 +111,7 @@ def test_check_says_what_is_deprecated_and_refuses_what_cannot_be(stage: Stage) 
         "EXECUTOR_MEMORY": "2 GB",
         "BATCH_LENGTH": "5s",
         "WEIGHTING_CVC": "-1",
+        "AUDITED_ACCOUNTS": "all of them",
     }
     for name, value in wrong.items():
         played = stage.play("k8s/bin/check", environment={name: value})
@@ -151,6 +152,31 @@ def test_a_cluster_is_made_where_there_is_none(stage: Stage, there: bool) -> Non
     first, second = played.starting("aws cloudformation deploy")
     assert "OidcProvider" not in first.line
     assert "OidcProvider=oidc.eks.us-east-1.amazonaws.com/id/ABC VpcId=vpc-1 ClusterSecurityGroup=sg-1" in second.line
+
+
+def test_what_is_not_said_of_the_database_and_the_data_stays_as_it_was_said_last(stage: Stage) -> None:
+    """CloudFormation keeps a parameter that is not named; an empty group would take the pods' way to the database."""
+    given = {"DATABASE_SECURITY_GROUP": "sg-db", "DATA_IS_THERE": "yes"}
+    for environment_, named in (({}, False), (dict.fromkeys(given, ""), False), (given, True)):
+        played = stage.play("k8s/bin/infrastructure", environment=environment_)
+        for call in played.starting("aws cloudformation deploy"):
+            assert (" DataIsThere=yes DatabaseSecurityGroup=sg-db" in call.line) is named
+            assert ("DataIsThere" in call.line, "DatabaseSecurityGroup" in call.line) == (named, named)
+    assert "DatabaseSecurityGroup" not in " ".join(stage.play("k8s/bin/teardown").lines)
+
+
+def test_the_audit_has_the_operators_login_and_the_accounts_that_the_bank_names(stage: Stage) -> None:
+    given = {"OPERATOR_SECRET_ID": "other/operator", "AUDITED_ACCOUNTS": "1-5000,7001"}
+    for said in (given, {"OPERATOR_SECRET_ID": "bank/stream-operator", "AUDITED_ACCOUNTS": ""}):
+        played = stage.play("k8s/bin/deploy", environment=said)
+        manifests = list(yaml.safe_load_all(played.starting("kubectl apply")[0].manifests))
+        job = the("CronJob", "bank-stream-audit", manifests)["spec"]["jobTemplate"]["spec"]
+        (container,) = job["template"]["spec"]["containers"]
+        assert environment(container) == {
+            "MYSQL_SECRET_ID": said["OPERATOR_SECRET_ID"],
+            "AUDITED_ACCOUNTS": said["AUDITED_ACCOUNTS"],
+        }
+        assert container["image"] == f"{REGISTRY}/bank-stream:{COMMIT}"
 
 
 def test_what_is_deployed_is_this_commit_with_these_parameters(stage: Stage) -> None:
