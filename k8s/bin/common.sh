@@ -46,6 +46,11 @@ kube() { kubectl --namespace "$NAMESPACE" "$@"; }
 # connect: kubectl talks to the cluster from here on.
 connect() { aws eks update-kubeconfig --name "$CLUSTER" >/dev/null; }
 
+# revision: the number of the version that is deployed; nothing where there is none.
+revision() {
+    kube get "$DRIVER" --ignore-not-found --output 'jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}'
+}
+
 # outputs NAME...: reads what the stack says into OUTPUT; stops where one of these is missing.
 declare -A OUTPUT
 outputs() {

@@ -13,16 +13,15 @@ import yaml
 
 from pipeline.health import LONGEST_START
 from tests.deploy.manifests import K8S, ROOT, driver, environment, spark_defaults, the
-from tests.deploy.stage import COMMIT, OUTPUTS, REGISTRY, STATUS, Stage, status
+from tests.deploy.stage import COMMIT, KUBE, OUTPUTS, REGISTRY, STATUS, Stage, status, told
 
 STEPS = ["check", "build", "scan", "infrastructure", "push", "migrate", "deploy", "smoke"]
 OTHERS = ["render", "rollback", "redrive", "drain", "teardown"]
-KUBE = "kubectl --namespace bank-stream"
 DRIVER = "app.kubernetes.io/component=driver"
 UNDONE = f"{KUBE} rollout undo deployment/bank-stream"
 UNSEEN = {"REAL_KUBECTL": ""}
 """Where the manifests are not looked at, which takes the real kubectl a while."""
-MAY_FAIL = re.compile(r"aws ecr describe-images|kubectl .* logs |kubectl .* exec .* status --json")
+MAY_FAIL = re.compile(r"aws ecr describe-images|kubectl .* (logs |get pods |exec (pod/|.* status --json))")
 """Calls whose failure is an answer."""
 
 
@@ -252,6 +251,19 @@ def test_a_version_that_does_not_become_ready_is_taken_back(stage: Stage) -> Non
     assert played.starting(UNDONE)
     assert played.code == 1, "neither is the one before ready"
     assert "no version is ready" in played.said
+    assert played.starting(UNDONE)[0].line == f"{UNDONE} --to-revision=7", "the one that ran before this one"
+
+
+@pytest.mark.parametrize("ran", ["8", ""])
+def test_only_what_ran_before_is_put_back(stage: Stage, ran: str) -> None:
+    """The same version started anew, as after a drain, or the first ever: one step back would be other rules."""
+    never = (f"{KUBE} rollout status", "exceeded its progress deadline\n", 1)
+    revision = (f"{KUBE} get deployment/bank-stream --ignore-not-found", ran, 0)
+    played = stage.play("k8s/bin/deploy", answers=[never, revision])
+    assert played.code == 1
+    assert not played.starting(UNDONE)
+    assert "is not taken back" in played.said
+    assert ("the one that ran before" if ran else "no version before this one") in played.said
 
 
 def test_a_failed_rollout_ends_with_the_version_before(stage: Stage) -> None:
@@ -266,19 +278,61 @@ def test_a_failed_rollout_ends_with_the_version_before(stage: Stage) -> None:
     assert "the one before runs again" in played.said
 
 
+def deployed(stage: Stage) -> None:
+    """As k8s/bin/deploy leaves it: revision 6 ran before this one."""
+    (stage.root / "k8s" / "rendered").mkdir(exist_ok=True)
+    (stage.root / "k8s" / "rendered" / "before").write_text("6\n")
+
+
 @pytest.mark.parametrize("answer", [status(alive=False), "", status()])
 def test_the_smoke_test_takes_back_what_nobody_leads(stage: Stage, answer: str) -> None:
+    deployed(stage)
     played = stage.play("k8s/bin/smoke", answers=[(STATUS, answer, 1)])
     led = answer == status()
     assert played.code == (0 if led else 1)
-    assert bool(played.starting(UNDONE)) is not led
+    assert [one.line for one in played.starting(UNDONE)] == ([] if led else [f"{UNDONE} --to-revision=6"])
+    again = stage.play("k8s/bin/smoke", answers=[(STATUS, answer, 1)])
+    assert again.code == played.code
+    assert not again.starting(UNDONE), "by hand it only looks: once more would put back what was taken back"
+
+
+CHECK = f"{KUBE} exec deployment/bank-stream --container driver -- python -m pipeline check"
 
 
 def test_the_smoke_test_takes_back_what_the_service_cannot_run_with(stage: Stage) -> None:
-    check = f"{KUBE} exec deployment/bank-stream --container driver -- python -m pipeline check"
-    played = stage.play("k8s/bin/smoke", answers=[(check, "FAIL database\n", 1)])
+    deployed(stage)
+    played = stage.play("k8s/bin/smoke", answers=[(CHECK, "FAIL database\n", 1)])
     assert played.code == 1
     assert played.starting(UNDONE)
+
+
+WAITS = [{"for": "the stream", "since": "2026-05-04T12:00:00+00:00", "reason": "AccessDenied"}]
+BEHIND = {"shardId-0": {"lag_seconds": 61.0, "checkpoint_age_seconds": 61.0}}
+WORKING = {
+    "at the tip": (told(), True),
+    "beside a standby": (told("standing by") + told(), True),
+    "hours behind, and applying": (told(shards=BEHIND, batches=[{"records": 7}]), True),
+    "behind since it leads, as the leases say": (told(shards=BEHIND), False),
+    "leading without a shard": (told(shards={}), False),
+    "waiting": (told(waiting=WAITS), False),
+    "not ready": (told(ready={"ok": False, "why": "no progress"}), False),
+    "standing by": (told("standing by"), False),
+    "starting": (told("starting"), False),
+    "silent": ("", False),
+}
+
+
+@pytest.mark.parametrize("how", sorted(WORKING))
+def test_the_smoke_test_takes_back_what_applies_nothing(stage: Stage, how: str) -> None:
+    """Executors without a right, say: the driver's own looks at everything are fine, and it leads."""
+    deployed(stage)
+    answer, works = WORKING[how]
+    shortly = {"SMOKE_TIMEOUT": "10"}
+    played = stage.play("k8s/bin/smoke", answers=[(f"{KUBE} exec pod/", answer, 0)], environment=shortly)
+    assert played.code == (0 if works else 1), played.said
+    assert bool(played.starting(UNDONE)) is not works
+    assert len(played.starting(f"{KUBE} exec pod/")) == (1 if works else 2)
+    assert ("nothing is applied" in played.said) is not works
 
 
 def test_redriving_goes_by_reason_and_type_and_says_who(stage: Stage) -> None:
