@@ -41,6 +41,12 @@ need() {
     done
 }
 
+# without_login: stops where MYSQL_LOC holds a login.
+without_login() {
+    hint "the login belongs into the secret that MYSQL_SECRET_ID names; nothing was changed"
+    [[ "$MYSQL_LOC" != *@* && "$MYSQL_LOC" != *password* ]] || stop "MYSQL_LOC holds a login, and settings are no place for one"
+}
+
 kube() { kubectl --namespace "$NAMESPACE" "$@"; }
 
 # connect: kubectl talks to the cluster from here on.

@@ -16,6 +16,8 @@ from tests.deploy.manifests import KUBECTL, ROOT
 
 PROGRAMS = ("aws", "eksctl", "kubectl", "docker", "git", "make")
 COMMIT = "4be1e0e1c0ffee"
+LIVE = "0ldc0mm1t"
+"""Of the version that is deployed."""
 REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 OUTPUTS = {
     "Repository": f"{REGISTRY}/bank-stream",
@@ -69,6 +71,7 @@ ANSWERS: tuple[Answer, ...] = (
     ("aws eks describe-cluster", "https://oidc.eks.us-east-1.amazonaws.com/id/ABC\tvpc-1\tsg-1\n", 0),
     ("git rev-parse", COMMIT, 0),
     (f"{KUBE} get job", "SuccessCriteriaMet Complete", 0),
+    (f"{KUBE} get deployment/bank-stream --output", f"{REGISTRY}/bank-stream:{LIVE} settings-7h29f6k4mm", 0),
     (f"{KUBE} get pods", "pod/bank-stream-1\n", 0),
     (f"{KUBE} exec pod/", told(), 0),
     (STATUS, status(), 0),

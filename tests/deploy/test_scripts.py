@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from pipeline.health import LONGEST_START
-from tests.deploy.manifests import K8S, ROOT, driver, environment, spark_defaults, the
-from tests.deploy.stage import COMMIT, KUBE, OUTPUTS, REGISTRY, STATUS, Stage, status, told
+from tests.deploy.manifests import K8S, ROOT, Manifest, driver, environment, spark_defaults, the
+from tests.deploy.stage import COMMIT, KUBE, LIVE, OUTPUTS, REGISTRY, STATUS, Played, Stage, status, told
 
 STEPS = ["check", "build", "scan", "infrastructure", "push", "migrate", "deploy", "smoke"]
 OTHERS = ["render", "rollback", "redrive", "drain", "teardown"]
@@ -231,7 +231,8 @@ def test_migrations_run_beside_the_running_version_with_a_login_of_their_own(sta
         f"{REGISTRY}/bank-stream:{COMMIT}",
         ["python", "-m", "migrations"],
     )
-    assert the("ConfigMap", "job-settings", manifests)["data"]["MYSQL_SECRET_ID"] == "bank/stream-migration"
+    assert environment(container)["MYSQL_SECRET_ID"] == "bank/stream-migration"
+    assert container["envFrom"] == [{"configMapRef": {"name": "job-settings"}}]
     assert the("ConfigMap", "job-settings", manifests)["data"]["MYSQL_LOC"] == stage.environment["MYSQL_LOC"]
 
 
@@ -335,16 +336,45 @@ def test_the_smoke_test_takes_back_what_applies_nothing(stage: Stage, how: str) 
     assert ("nothing is applied" in played.said) is not works
 
 
+def container_of(played: Played) -> Manifest:
+    """Of the job that was started, which brought nothing else along."""
+    (made,) = yaml.safe_load_all(played.starting("kubectl apply")[0].manifests)
+    container: Manifest = made["spec"]["template"]["spec"]["containers"][0]
+    return container
+
+
 def test_redriving_goes_by_reason_and_type_and_says_who(stage: Stage) -> None:
     given = {"REASON": "no_account", "TYPE": "transaction", "OPERATOR": "Ada, ticket 4711"}
     played = stage.play("k8s/bin/redrive", environment=given)
     assert played.code == 0, played.said
-    manifests = list(yaml.safe_load_all(played.starting("kubectl apply")[0].manifests))
-    (made,) = [one for one in manifests if one["kind"] == "Job"]
-    command = ["python", "-m", "pipeline", "redrive", "--yes", "--as", "Ada, ticket 4711"]
+    command = ["python", "-m", "pipeline", "redrive", "--as", "Ada, ticket 4711"]
     more = ["--reason", "no_account", "--type", "transaction"]
-    assert made["spec"]["template"]["spec"]["containers"][0]["args"] == command + more
-    assert the("ConfigMap", "job-settings", manifests)["data"]["MYSQL_SECRET_ID"] == "bank/stream-operator"
+    assert container_of(played)["args"] == command + more
+
+
+def test_a_redrive_may_move_money_twice_only_where_somebody_says_so(stage: Stage) -> None:
+    """--yes is what `redrive` asks for before letters of outside_hash_range, and for nothing else."""
+    played = stage.play("k8s/bin/redrive", environment={"REASON": "outside_hash_range", "FORCE": "yes"})
+    assert container_of(played)["args"][-3:] == ["--reason", "outside_hash_range", "--yes"]
+
+
+def test_letters_are_judged_as_the_deployed_version_judges(stage: Stage) -> None:
+    """Not by the commit that is checked out, whose image may not be there, nor by a form's fraud settings."""
+    given = {"THRESHOLD_FRAUD": "9", "MYSQL_LOC": ""}
+    container = container_of(stage.play("k8s/bin/redrive", environment=given))
+    assert container["image"] == f"{REGISTRY}/bank-stream:{LIVE}"
+    assert container["envFrom"] == [{"configMapRef": {"name": "settings-7h29f6k4mm"}}]
+    assert environment(container) == {"MYSQL_SECRET_ID": "bank/stream-operator"}
+
+
+def test_a_command_can_be_led_to_a_restored_database(stage: Stage) -> None:
+    command = ("replay", "bank/stream-operator", "python", "-m", "pipeline", "replay", "--yes")
+    where = "jdbc:mysql://restored.example.org/bytecrunchers?sslMode=VERIFY_IDENTITY"
+    played = stage.play("k8s/bin/job", *command, environment={"MYSQL_LOC": where})
+    assert environment(container_of(played))["MYSQL_LOC"] == where
+    login = stage.play("k8s/bin/job", *command, environment={"MYSQL_LOC": "mysql://u:p4ss@restored/bytecrunchers"})
+    assert (login.code, login.starting("kubectl apply")) == (1, [])
+    assert "p4ss" not in login.said
 
 
 def test_draining_waits_until_driver_and_executors_have_gone(stage: Stage) -> None:
