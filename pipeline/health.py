@@ -19,7 +19,7 @@ from pipeline.complaints import Complaints, iso
 from pipeline.errors import PipelineError
 from pipeline.glance import Answer, Glance, ShardAges, Waiting
 from pipeline.history import History
-from pipeline.metrics import Metrics, counted
+from pipeline.metrics import FATES, Metrics, counted
 
 INTERVALS: Final = 10
 """Intervals of the stream without a turn, or without progress, after which the answer changes."""
@@ -99,7 +99,8 @@ class Health:
 
     def failed(self, error: PipelineError) -> None:
         """A batch, a shard of one, or a look at the leases did not go through."""
-        self.metrics.failures.labels(type(error).__name__).inc()
+        fate = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in (*FATES, "PipelineError"))
+        self.metrics.failures.labels(fate).inc()
 
     # --- what others ask
 
