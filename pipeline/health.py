@@ -49,6 +49,7 @@ class Health:
         self.complaints = Complaints(clock)
         self.metrics.waits = lambda: {what: wait.since for what, wait in self.complaints.waits().items()}
         self._clock = clock
+        self._batch_length = batch_length
         self._longest_turn = max(INTERVALS * batch_length, LEAST_TURN)
         self._longest_rest = max(INTERVALS * batch_length, LEAST_PROGRESS)
         self._state = "starting"
@@ -110,7 +111,8 @@ class Health:
         if self._state in ("starting", "stopping"):
             return self._within(now - self._since, LONGEST_START, self._state)
         if (began := self._batch_began) is not None:
-            return self._within(now - began, LONGEST_BATCH, f"{self._state}, a batch is in flight")
+            longest = LONGEST_BATCH + self._batch_length  # batches follow each other for so long, and the last one ends
+            return self._within(now - began, longest, f"{self._state}, a batch is in flight")
         return self._within(now - self._turned, self._longest_turn, f"{self._state}, since the last turn")
 
     def ready(self) -> Verdict:

@@ -423,6 +423,9 @@ def test_a_teardown_drains_first_and_removes_the_cluster_only(stage: Stage) -> N
     assert played.code == 0, played.said
     drained = played.lines.index(f"{KUBE} scale deployment/bank-stream --replicas=0")
     stack = next(n for n, line in enumerate(played.lines) if line.startswith("aws cloudformation deploy"))
+    (commands,) = [n for n, line in enumerate(played.lines) if line.startswith(f"{KUBE} delete cronjob,job ")]
+    (gone,) = [n for n, line in enumerate(played.lines) if "--for=delete pod" in line and "=operator" in line]
+    assert drained < commands < gone < stack, "nothing is in the security group that goes with the stack"
     assert drained < stack < played.lines.index("eksctl delete cluster --name Spark --wait")
     assert "OidcProvider= VpcId= ClusterSecurityGroup=" in played.lines[stack]
     assert not [line for line in played.lines if re.search(r"delete-stack|delete-table|delete-stream|rds ", line)]
