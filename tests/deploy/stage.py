@@ -69,6 +69,7 @@ ANSWERS: tuple[Answer, ...] = (
     ("aws ecr get-login-password", "the-registrys-password", 0),
     ("aws eks list-clusters", "Other Spark", 0),
     ("aws eks describe-cluster", "https://oidc.eks.us-east-1.amazonaws.com/id/ABC\tvpc-1\tsg-1\n", 0),
+    ("aws eks describe-fargate-profile", "arn:aws:iam::123456789012:role/eksctl-Spark-pods\n", 0),
     ("git rev-parse", COMMIT, 0),
     (f"{KUBE} get job", "SuccessCriteriaMet Complete", 0),
     (f"{KUBE} get deployment/bank-stream --output", f"{REGISTRY}/bank-stream:{LIVE} settings-7h29f6k4mm", 0),

@@ -67,7 +67,7 @@ def audit(manifests: tuple[Manifest, ...]) -> Manifest:
 def test_kubernetes_takes_every_manifest(manifests: tuple[Manifest, ...], version: str) -> None:
     ours = [one for one in manifests if one["kind"] not in OF_OTHERS]
     assert len(manifests) - len(ours) == len({one["kind"] for one in manifests} & OF_OTHERS)
-    for one in [*ours, *kustomized(K8S / "job"), executor(manifests)]:
+    for one in [*ours, *kustomized(K8S / "job"), *kustomized(K8S / "logging"), executor(manifests)]:
         kubernetes_validate.validate(one, version, strict=True)
 
 
@@ -179,6 +179,15 @@ def test_executors_find_the_driver(manifests: tuple[Manifest, ...]) -> None:
     assert service["selector"].items() <= labels.items()
     assert "--conf spark.driver.host=$(POD_IP)" in environment(container)["PYSPARK_SUBMIT_ARGS"]
     assert options["spark.kubernetes.namespace"] == the("Namespace", "bank-stream", manifests)["metadata"]["name"]
+
+
+def test_prometheus_asks_every_driver_on_its_port(manifests: tuple[Manifest, ...]) -> None:
+    (job,) = yaml.safe_load((K8S / "observability" / "scrape.yaml").read_text())["scrape_configs"]
+    (keep,) = job["relabel_configs"]
+    name, port = keep["regex"].split(";")
+    service = the("Service", name, manifests)
+    assert 8080 in [one["port"] for one in service["spec"]["ports"] if one["name"] == port]
+    assert job["kubernetes_sd_configs"][0]["namespaces"]["names"] == [service["metadata"]["namespace"]]
 
 
 def test_executors_of_two_runs_never_share_a_name(manifests: tuple[Manifest, ...]) -> None:

@@ -151,6 +151,7 @@ def test_a_cluster_is_made_where_there_is_none(stage: Stage, there: bool) -> Non
     first, second = played.starting("aws cloudformation deploy")
     assert "OidcProvider" not in first.line
     assert "OidcProvider=oidc.eks.us-east-1.amazonaws.com/id/ABC VpcId=vpc-1 ClusterSecurityGroup=sg-1" in second.line
+    assert second.line.endswith(" PodExecutionRole=eksctl-Spark-pods")
 
 
 def test_what_is_not_said_of_the_database_and_the_data_stays_as_it_was_said_last(stage: Stage) -> None:
@@ -219,7 +220,8 @@ def test_what_has_no_default_is_asked_for(stage: Stage, script: str) -> None:
 def test_migrations_run_beside_the_running_version_with_a_login_of_their_own(stage: Stage) -> None:
     played = stage.play("k8s/bin/migrate")
     assert played.code == 0, played.said
-    first, job = played.starting("kubectl apply")
+    logging, first, job = played.starting("kubectl apply")
+    assert logging.line == "kubectl apply --kustomize k8s/logging", "before any pod, which would start without"
     assert first.line.endswith("--selector bank-stream/first=true")
     wanted = [one for one in yaml.safe_load_all(first.manifests) if "bank-stream/first" in one["metadata"]["labels"]]
     assert {one["kind"] for one in wanted} == {"Namespace", "ServiceAccount", "SecurityGroupPolicy"}
@@ -427,7 +429,7 @@ def test_a_teardown_drains_first_and_removes_the_cluster_only(stage: Stage) -> N
     (gone,) = [n for n, line in enumerate(played.lines) if "--for=delete pod" in line and "=operator" in line]
     assert drained < commands < gone < stack, "nothing is in the security group that goes with the stack"
     assert drained < stack < played.lines.index("eksctl delete cluster --name Spark --wait")
-    assert "OidcProvider= VpcId= ClusterSecurityGroup=" in played.lines[stack]
+    assert "OidcProvider= VpcId= ClusterSecurityGroup= PodExecutionRole=" in played.lines[stack]
     assert not [line for line in played.lines if re.search(r"delete-stack|delete-table|delete-stream|rds ", line)]
 
 
