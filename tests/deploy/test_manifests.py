@@ -105,6 +105,7 @@ def test_no_pod_may_more_than_it_needs(manifests: tuple[Manifest, ...]) -> None:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
+        assert container.get("command") == (None if name == "executor" else ["/usr/bin/tini", "--"])
         assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}
         kinds = {name: kind for volume in pod["volumes"] for name, kind in volume.items() if name != "name"}
         assert set(kinds) <= {"emptyDir", "configMap"}
