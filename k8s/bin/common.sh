@@ -76,8 +76,14 @@ has_cluster() {
     [[ " ${names//[[:space:]]/ } " == *" $CLUSTER "* ]]
 }
 
-# commit: TAG is what the image is called after, the commit that is checked out.
+# commit: TAG is what the image is called after, the commit that is checked out; on another Spark than the Dockerfile's,
+# which is another image, after that as well.
 commit() {
-    TAG=${TAG:-$(git rev-parse HEAD)}
+    local spark
+    if [ -z "${TAG:-}" ]; then
+        spark=$(sed -n 's/^ARG SPARK_VERSION=//p' Dockerfile)
+        TAG=$(git rev-parse HEAD)
+        [ "${SPARK_VERSION:-$spark}" = "$spark" ] || TAG+=-spark-$SPARK_VERSION
+    fi
     export TAG
 }

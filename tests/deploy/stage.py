@@ -111,7 +111,8 @@ class Stage:
         self._folder = folder
         self.root = folder / "repository"
         shutil.copytree(ROOT / "k8s", self.root / "k8s", ignore=shutil.ignore_patterns("rendered"))
-        shutil.copy(ROOT / "Makefile", self.root)
+        for name in ("Makefile", "Dockerfile"):
+            shutil.copy(ROOT / name, self.root)
         programs = folder / "programs"
         programs.mkdir()
         for name in PROGRAMS:

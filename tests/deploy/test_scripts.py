@@ -19,6 +19,7 @@ STEPS = ["check", "build", "scan", "infrastructure", "push", "migrate", "deploy"
 OTHERS = ["render", "rollback", "redrive", "drain", "teardown"]
 DRIVER = "app.kubernetes.io/component=driver"
 UNDONE = f"{KUBE} rollout undo deployment/bank-stream"
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
 UNSEEN = {"REAL_KUBECTL": ""}
 """Where the manifests are not looked at, which takes the real kubectl a while."""
 MAY_FAIL = re.compile(r"aws ecr describe-images|kubectl .* (logs |get pods |exec (pod/|.* status --json))")
@@ -122,10 +123,22 @@ def test_only_a_commit_is_built(stage: Stage) -> None:
     dirty = stage.play("k8s/bin/build", answers=[("git status --porcelain", " M pipeline/driver.py\n", 0)])
     assert dirty.code == 1
     assert not dirty.starting("docker")
-    clean = stage.play("k8s/bin/build", environment={"SPARK_VERSION": "4.1.5"})
-    (build,) = clean.starting("docker build")
-    assert "--build-arg SPARK_VERSION=4.1.5 " in build.line
-    assert build.line.endswith(f"--tag bank-stream:{COMMIT} .")
+    for given in (
+        {},
+        {"SPARK_VERSION": dict(re.findall(r"^ARG (\w+)=(\S+)", DOCKERFILE, re.MULTILINE))["SPARK_VERSION"]},
+    ):
+        (build,) = stage.play("k8s/bin/build", environment=given).starting("docker build")
+        assert build.line.endswith(f"--tag bank-stream:{COMMIT} .")
+
+
+def test_another_spark_is_another_image(stage: Stage) -> None:
+    """Under the commit alone, the one that is in the registry already would be deployed in its place."""
+    for script, call in (("build", "docker build"), ("push", "docker push"), ("deploy", "kubectl apply")):
+        played = stage.play(f"k8s/bin/{script}", environment={"SPARK_VERSION": "4.1.99"})
+        (made,) = played.starting(call)
+        assert f"{COMMIT}-spark-4.1.99" in made.line + made.manifests
+        assert "spark-4.1.99-spark" not in made.line + made.manifests
+        assert script != "build" or "--build-arg SPARK_VERSION=4.1.99 " in made.line
 
 
 def test_the_registrys_password_is_on_no_command_line(stage: Stage) -> None:
