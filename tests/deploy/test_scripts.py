@@ -167,6 +167,13 @@ def test_a_cluster_is_made_where_there_is_none(stage: Stage, there: bool) -> Non
     assert second.line.endswith(" PodExecutionRole=eksctl-Spark-pods")
 
 
+@pytest.mark.parametrize("elsewhere", [{"AWS_DEFAULT_REGION": "eu-west-1"}, {"CLUSTER": "Flink"}])
+def test_the_cluster_that_is_looked_for_is_the_one_that_is_made(stage: Stage, elsewhere: dict[str, str]) -> None:
+    """Else each run would find none, and begin to make the other one again."""
+    played = stage.play("k8s/bin/infrastructure", environment=elsewhere)
+    assert (played.code, played.lines) == (1, []), played.said
+
+
 def test_what_is_not_said_of_the_database_and_the_data_stays_as_it_was_said_last(stage: Stage) -> None:
     """CloudFormation keeps a parameter that is not named; an empty group would take the pods' way to the database."""
     given = {"DATABASE_SECURITY_GROUP": "sg-db", "DATA_IS_THERE": "yes"}
