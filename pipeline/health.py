@@ -19,7 +19,7 @@ from pipeline.complaints import Complaints, iso
 from pipeline.errors import PipelineError
 from pipeline.glance import Answer, Glance, ShardAges, Waiting
 from pipeline.history import History
-from pipeline.metrics import Metrics, counted
+from pipeline.metrics import FATES, Metrics, counted
 
 INTERVALS: Final = 10
 """Intervals of the stream without a turn, or without progress, after which the answer changes."""
@@ -49,6 +49,7 @@ class Health:
         self.complaints = Complaints(clock)
         self.metrics.waits = lambda: {what: wait.since for what, wait in self.complaints.waits().items()}
         self._clock = clock
+        self._batch_length = batch_length
         self._longest_turn = max(INTERVALS * batch_length, LEAST_TURN)
         self._longest_rest = max(INTERVALS * batch_length, LEAST_PROGRESS)
         self._state = "starting"
@@ -99,7 +100,8 @@ class Health:
 
     def failed(self, error: PipelineError) -> None:
         """A batch, a shard of one, or a look at the leases did not go through."""
-        self.metrics.failures.labels(type(error).__name__).inc()
+        fate = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in (*FATES, "PipelineError"))
+        self.metrics.failures.labels(fate).inc()
 
     # --- what others ask
 
@@ -109,7 +111,8 @@ class Health:
         if self._state in ("starting", "stopping"):
             return self._within(now - self._since, LONGEST_START, self._state)
         if (began := self._batch_began) is not None:
-            return self._within(now - began, LONGEST_BATCH, f"{self._state}, a batch is in flight")
+            longest = LONGEST_BATCH + self._batch_length  # batches follow each other for so long, and the last one ends
+            return self._within(now - began, longest, f"{self._state}, a batch is in flight")
         return self._within(now - self._turned, self._longest_turn, f"{self._state}, since the last turn")
 
     def ready(self) -> Verdict:

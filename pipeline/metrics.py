@@ -1,7 +1,9 @@
 """What the service tells Prometheus: every name, unit and meaning, in a registry of its own.
 
-Counters begin at 0 with the process. Gauges that only the driver that leads can know are absent on a standby, and so
-is what could not be looked up: an alarm on such a gauge asks for its absence too.
+Counters begin at 0 with the process, those that alarms look at with all their labels: Prometheus takes what it sees
+first of a series for where it began, and would not see an event that its series came with. Gauges that only the driver
+that leads can know are absent on a standby, and so is what could not be looked up: an alarm on such a gauge asks for
+its absence too.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from pipeline.records import Moments, Report
 
 PREFIX: Final = "bank_stream"
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+FATES: Final = ("Transient", "TaskDied", "Halted", "LeaseLost", "Trimmed", "Fatal")
+"""Of a failure: the classes in pipeline/errors.py, and TaskDied of the driver."""
+CAUSES: Final = ("deadlock", "lock_wait", "other")
 MESSAGES: Final = (1, 5, 10, 50, 100, 250, 500, 1000, 2500, 5000)
 
 
@@ -101,7 +106,16 @@ class Metrics:
             "Share of a written table's AUTO_INCREMENT ids that is left: 1 none used, 0 exhausted",
             "table",
         )
+        for fate in FATES:
+            self.failures.labels(fate)
+        for cause in CAUSES:
+            self.retries.labels(cause)
         self.registry.register(_Asked(self, clock))
+
+    def expect(self, types: Iterable[str]) -> None:
+        """Messages of these types may come."""
+        for type_ in types:
+            self.id_conflicts.labels(type_)
 
     def tell_reports(self, reports: Sequence[Report]) -> None:
         """What the partitions had to do, also where one of them failed."""
@@ -162,7 +176,7 @@ class _Asked(Collector):
         yield _ages(
             "lag_seconds",
             "Everything that arrived in the shard so long ago is applied; grows while nothing is read. Absent until "
-            "the first batch, and for shards read to their end",
+            "the first batch of a shard that no driver had read, and for shards read to their end",
             "shard",
             now,
             applied,

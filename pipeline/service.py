@@ -58,6 +58,7 @@ class Service:
         self._router = Router(stream, routes)
         self._store = store
         self._health = Health(settings.batch_length)
+        self._health.metrics.expect(routes)
         self.database = Database.at(settings.mysql)
 
     def run(self, helpers: Sequence[Helper], *, until_caught_up: bool = False) -> None:

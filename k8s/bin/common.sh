@@ -41,10 +41,21 @@ need() {
     done
 }
 
+# without_login: stops where MYSQL_LOC holds a login.
+without_login() {
+    hint "the login belongs into the secret that MYSQL_SECRET_ID names; nothing was changed"
+    [[ "$MYSQL_LOC" != *@* && "$MYSQL_LOC" != *password* ]] || stop "MYSQL_LOC holds a login, and settings are no place for one"
+}
+
 kube() { kubectl --namespace "$NAMESPACE" "$@"; }
 
 # connect: kubectl talks to the cluster from here on.
 connect() { aws eks update-kubeconfig --name "$CLUSTER" >/dev/null; }
+
+# revision: the number of the version that is deployed; nothing where there is none.
+revision() {
+    kube get "$DRIVER" --ignore-not-found --output 'jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}'
+}
 
 # outputs NAME...: reads what the stack says into OUTPUT; stops where one of these is missing.
 declare -A OUTPUT
@@ -65,8 +76,14 @@ has_cluster() {
     [[ " ${names//[[:space:]]/ } " == *" $CLUSTER "* ]]
 }
 
-# commit: TAG is what the image is called after, the commit that is checked out.
+# commit: TAG is what the image is called after, the commit that is checked out; on another Spark than the Dockerfile's,
+# which is another image, after that as well.
 commit() {
-    TAG=${TAG:-$(git rev-parse HEAD)}
+    local spark
+    if [ -z "${TAG:-}" ]; then
+        spark=$(sed -n 's/^ARG SPARK_VERSION=//p' Dockerfile)
+        TAG=$(git rev-parse HEAD)
+        [ "${SPARK_VERSION:-$spark}" = "$spark" ] || TAG+=-spark-$SPARK_VERSION
+    fi
     export TAG
 }

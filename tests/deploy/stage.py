@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from tests.deploy.manifests import KUBECTL, ROOT
 
 PROGRAMS = ("aws", "eksctl", "kubectl", "docker", "git", "make")
 COMMIT = "4be1e0e1c0ffee"
+LIVE = "0ldc0mm1t"
+"""Of the version that is deployed."""
 REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 OUTPUTS = {
     "Repository": f"{REGISTRY}/bank-stream",
@@ -23,7 +26,8 @@ OUTPUTS = {
     "ClusterSecurityGroup": "sg-0fedcba9876543210",
 }
 DESCRIBE = "aws cloudformation describe-stacks --stack-name bank-stream"
-STATUS = "kubectl --namespace bank-stream exec deployment/bank-stream --container driver -- python -m pipeline status"
+KUBE = "kubectl --namespace bank-stream"
+STATUS = f"{KUBE} exec deployment/bank-stream --container driver -- python -m pipeline status"
 
 UNIT, RECORD = "\x1f", "\x1e"
 
@@ -50,14 +54,27 @@ def status(*, alive: bool = True, waiting: str = "0", letters: int = 0) -> str:
     )
 
 
+def told(state: str = "leading", **more: object) -> str:
+    """What a driver's /status says, with its time: it leads for a minute, and was at the tip a moment ago."""
+    shards = {"shardId-0": {"lag_seconds": 2.0, "checkpoint_age_seconds": 3.0}} if state == "leading" else {}
+    ready, since = {"ok": True, "why": state}, "2026-05-04T12:00:00+00:00"
+    now = datetime.fromisoformat(since).timestamp() + 60
+    said = {"state": state, "since": since, "ready": ready, "waiting": [], "shards": shards, "batches": [], "now": now}
+    return json.dumps({**said, **more}) + "\n"
+
+
 ANSWERS: tuple[Answer, ...] = (
     (DESCRIBE, "".join(f"{name}\t{value}\n" for name, value in OUTPUTS.items()), 0),
     ("aws ecr describe-images", "", 254),
     ("aws ecr get-login-password", "the-registrys-password", 0),
     ("aws eks list-clusters", "Other Spark", 0),
     ("aws eks describe-cluster", "https://oidc.eks.us-east-1.amazonaws.com/id/ABC\tvpc-1\tsg-1\n", 0),
+    ("aws eks describe-fargate-profile", "arn:aws:iam::123456789012:role/eksctl-Spark-pods\n", 0),
     ("git rev-parse", COMMIT, 0),
-    ("kubectl --namespace bank-stream get job", "SuccessCriteriaMet Complete", 0),
+    (f"{KUBE} get job", "SuccessCriteriaMet Complete", 0),
+    (f"{KUBE} get deployment/bank-stream --output", f"{REGISTRY}/bank-stream:{LIVE} settings-7h29f6k4mm", 0),
+    (f"{KUBE} get pods", "pod/bank-stream-1\n", 0),
+    (f"{KUBE} exec pod/", told(), 0),
     (STATUS, status(), 0),
 )
 """All is well: a cluster, with the service running on it, and an image that is not in the registry yet."""
@@ -94,7 +111,8 @@ class Stage:
         self._folder = folder
         self.root = folder / "repository"
         shutil.copytree(ROOT / "k8s", self.root / "k8s", ignore=shutil.ignore_patterns("rendered"))
-        shutil.copy(ROOT / "Makefile", self.root)
+        for name in ("Makefile", "Dockerfile"):
+            shutil.copy(ROOT / name, self.root)
         programs = folder / "programs"
         programs.mkdir()
         for name in PROGRAMS:

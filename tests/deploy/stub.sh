@@ -3,7 +3,7 @@
 #
 # $STUB_FOLDER/answers: start of the call, standard output and exit code, of which the first that fits counts; without
 # one it answers nothing and 0. $STUB_FAILS: the number of the call that fails. What kubectl apply --kustomize would send
-# is made by the real one, $REAL_KUBECTL. Fields end with the unit separator, records with the record separator.
+# is made by the real one, $REAL_KUBECTL; what is applied is a revision more than before. Fields end with the unit separator, records with the record separator.
 set -u
 
 call="${0##*/} $*" input='' manifests=''
@@ -23,3 +23,9 @@ while IFS=$'\x1f' read -r -d $'\x1e' start output code; do
         exit "$code"
     fi
 done <"$STUB_FOLDER/answers"
+case $call in
+*kubernetes\\.io/revision*)
+    applied=$(tr '\036' '\n' <"$STUB_FOLDER/calls" | grep --count $'^kubectl apply --kustomize k8s/rendered\x1f')
+    echo $((7 + applied))
+    ;;
+esac

@@ -20,6 +20,7 @@ from tests.unit.test_layout import AWS
 
 TEMPLATE = K8S / "infrastructure.yaml"
 SERVICES = ("kinesis", "dynamodb", "ses", "secretsmanager")
+NOTHING = {"Type": "nothing"}
 NOT_GRANTED = {"dynamodb:CreateTable"}
 """The template makes the tables."""
 WITHOUT_RESOURCE = {"ses:SendEmail", "ses:GetIdentityVerificationAttributes"}
@@ -69,7 +70,7 @@ def test_cfn_lint_finds_nothing() -> None:
 
 
 def test_the_pods_may_do_what_the_code_does_and_nothing_else(resources: dict[str, Any]) -> None:
-    allowed = {action for one in statements(resources) for action in one["Action"]}
+    allowed = {action for one in statements({**resources, "LogPolicy": NOTHING}) for action in one["Action"]}
     assert allowed - {"kms:Decrypt"} == called() - NOT_GRANTED
 
 
@@ -99,3 +100,49 @@ def test_executors_may_neither_touch_leases_nor_send_mails(resources: dict[str, 
     work = json.dumps(resources["WorkPolicy"])
     assert "LeaseTable" not in work
     assert "ses:" not in work
+
+
+LEASES, LETTERS = "table/${LeaseTable}", "table/${LetterTable}"
+READS_STREAM = {"kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards", "kinesis:DescribeStreamSummary"}
+APPLIES = {*READS_STREAM, ("dynamodb:BatchGetItem", LETTERS), ("dynamodb:BatchWriteItem", LETTERS)}
+NEEDED = {
+    "executor": {*APPLIES, ("secretsmanager:GetSecretValue", "secret:${ServiceSecret}")},
+    "driver": {
+        *APPLIES,
+        *((f"dynamodb:{call}Item", LEASES) for call in ("Get", "Put", "Update", "Delete")),
+        *((f"dynamodb:{call}", table) for call in ("DescribeTable", "Scan") for table in (LEASES, LETTERS)),
+        ("secretsmanager:GetSecretValue", "secret:${ServiceSecret}"),
+        "ses:SendEmail",
+        "ses:GetIdentityVerificationAttributes",
+    },
+    "operator": {
+        *APPLIES,
+        *((f"dynamodb:{call}", table) for call in ("DescribeTable", "Scan") for table in (LEASES, LETTERS)),
+        ("dynamodb:GetItem", LETTERS),
+        ("dynamodb:UpdateItem", LEASES),  # release, accept-loss
+        ("secretsmanager:GetSecretValue", "secret:${OperatorSecret}"),
+        ("secretsmanager:GetSecretValue", "secret:${MigrationSecret}"),
+    },
+}
+"""What each role's code calls; with the table or the secret, where it matters which."""
+
+
+@pytest.mark.parametrize("account", sorted(NEEDED))
+def test_a_role_has_the_rights_of_its_own_work(resources: dict[str, Any], account: str) -> None:
+    """The rights of all roles together may be right, and one of them still lack what another has."""
+    allowed = [
+        statement
+        for name in resources[f"{account.title()}Role"]["Properties"]["ManagedPolicyArns"]
+        for statement in statements({name: resources[name]})
+    ]
+    for needed in NEEDED[account]:
+        action, place = (needed, "") if isinstance(needed, str) else needed
+        assert [one for one in allowed if action in one["Action"] and place in json.dumps(one["Resource"])], needed
+
+
+def test_logs_may_be_written_where_fargate_writes_them(resources: dict[str, Any]) -> None:
+    (_, config) = yaml.safe_load_all((K8S / "logging" / "logging.yaml").read_text())
+    said = dict(line.split() for line in config["data"]["output.conf"].splitlines()[1:])
+    (statement,) = resources["LogPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert all(f":log-group:{said['log_group_name']}" in resource for resource in statement["Resource"])
+    assert said["region"] == yaml.safe_load((K8S / "cluster.yaml").read_text())["metadata"]["region"]

@@ -129,6 +129,12 @@ def test_yes_and_no_reach_the_scripts_as_they_ask_for_them(jenkins: Harness) -> 
         assert (made["STANDBY"], made["FORCE"]) == (said, said)
 
 
+@pytest.mark.parametrize("action", ["redrive", "drain", "teardown"])
+def test_what_is_done_to_the_deployed_version_takes_the_keys_alone(jenkins: Harness, action: str) -> None:
+    (given, _) = [one["secrets"] for one in jenkins.calls({"ACTION": action}) if "sh" in one]
+    assert set(given) == KEYS
+
+
 def test_each_step_has_the_secrets_that_it_needs_and_no_more(deployment: list[Call]) -> None:
     given = {one["sh"].removeprefix("k8s/bin/"): set(one["secrets"]) for one in deployment if "sh" in one}
     assert given == {

@@ -47,20 +47,27 @@ def manifests(request: pytest.FixtureRequest) -> tuple[Manifest, ...]:
 
 
 def pods(manifests: tuple[Manifest, ...]) -> dict[str, Manifest]:
-    """Every pod that may come of the manifests, by its service account."""
+    """Every pod that may come of the manifests."""
     (job,) = kustomized(K8S / "job")
     return {
         "driver": driver(manifests),
-        "operator": job["spec"]["template"]["spec"],
+        "command": job["spec"]["template"]["spec"],
+        "audit": audit(manifests)["spec"],
         "executor": executor(manifests)["spec"],
     }
+
+
+def audit(manifests: tuple[Manifest, ...]) -> Manifest:
+    """The template of the daily audit's pod."""
+    job: Manifest = the("CronJob", "bank-stream-audit", manifests)["spec"]["jobTemplate"]
+    return dict(job["spec"]["template"])
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_kubernetes_takes_every_manifest(manifests: tuple[Manifest, ...], version: str) -> None:
     ours = [one for one in manifests if one["kind"] not in OF_OTHERS]
     assert len(manifests) - len(ours) == len({one["kind"] for one in manifests} & OF_OTHERS)
-    for one in [*ours, *kustomized(K8S / "job"), executor(manifests)]:
+    for one in [*ours, *kustomized(K8S / "job"), *kustomized(K8S / "logging"), executor(manifests)]:
         kubernetes_validate.validate(one, version, strict=True)
 
 
@@ -86,9 +93,10 @@ def test_drain_times_respect_each_other(manifests: tuple[Manifest, ...]) -> None
 
 
 def test_no_pod_may_more_than_it_needs(manifests: tuple[Manifest, ...]) -> None:
-    for account, pod in pods(manifests).items():
+    accounts = {"command": "operator", "audit": "operator"}
+    for name, pod in pods(manifests).items():
         # Spark names the executors' account itself.
-        assert pod.get("serviceAccountName", "executor") == account
+        assert pod.get("serviceAccountName", "executor") == accounts.get(name, name)
         assert (pod["securityContext"]["runAsNonRoot"], pod["securityContext"]["runAsUser"]) == (True, 185)
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         (container,) = pod["containers"]
@@ -97,6 +105,7 @@ def test_no_pod_may_more_than_it_needs(manifests: tuple[Manifest, ...]) -> None:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
+        assert container.get("command") == (None if name == "executor" else ["/usr/bin/tini", "--"])
         assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}
         kinds = {name: kind for volume in pod["volumes"] for name, kind in volume.items() if name != "name"}
         assert set(kinds) <= {"emptyDir", "configMap"}
@@ -127,13 +136,13 @@ def test_every_pod_fills_a_size_of_fargate_and_asks_for_what_it_gets() -> None:
     data = the("ConfigMap", "settings", manifests)["data"]
     overhead = bytes_of(spark_defaults(manifests)["spark.executor.memoryOverhead"])
     sizes = {"executor": (float(data["NUM_CORES"]), bytes_of(data["EXECUTOR_MEMORY"]) + overhead)}
-    for account, pod in pods(manifests).items():
-        if account != "executor":
+    for name, pod in pods(manifests).items():
+        if name != "executor":
             resources = pod["containers"][0]["resources"]
             assert resources["requests"] == resources["limits"]
             cpu = resources["limits"]["cpu"]
             cores = float(cpu.removesuffix("m")) / 1000 if cpu.endswith("m") else float(cpu)
-            sizes[account] = cores, bytes_of(resources["limits"]["memory"])
+            sizes[name] = cores, bytes_of(resources["limits"]["memory"])
     for cores, memory in sizes.values():
         assert (memory + FOR_KUBELET) / GIB in FARGATE[cores]
     assert bytes_of(data["DRIVER_MEMORY"]) + GIB == sizes["driver"][1], "k8s/bin/render keeps a GiB beside the heap"
@@ -171,6 +180,21 @@ def test_executors_find_the_driver(manifests: tuple[Manifest, ...]) -> None:
     assert service["selector"].items() <= labels.items()
     assert "--conf spark.driver.host=$(POD_IP)" in environment(container)["PYSPARK_SUBMIT_ARGS"]
     assert options["spark.kubernetes.namespace"] == the("Namespace", "bank-stream", manifests)["metadata"]["name"]
+
+
+def test_prometheus_asks_every_driver_on_its_port(manifests: tuple[Manifest, ...]) -> None:
+    (job,) = yaml.safe_load((K8S / "observability" / "scrape.yaml").read_text())["scrape_configs"]
+    (keep,) = job["relabel_configs"]
+    name, port = keep["regex"].split(";")
+    service = the("Service", name, manifests)
+    assert 8080 in [one["port"] for one in service["spec"]["ports"] if one["name"] == port]
+    assert job["kubernetes_sd_configs"][0]["namespaces"]["names"] == [service["metadata"]["namespace"]]
+
+
+def test_executors_of_two_runs_never_share_a_name(manifests: tuple[Manifest, ...]) -> None:
+    """Numbered from 1 in each run: with one prefix for all, a standby could make none beside those of the leader."""
+    assert "spark.kubernetes.executor.podNamePrefix" not in spark_defaults(manifests)
+    assert "podNamePrefix" not in environment(driver(manifests)["containers"][0])["PYSPARK_SUBMIT_ARGS"]
 
 
 def test_the_files_that_spark_is_pointed_at_are_mounted(manifests: tuple[Manifest, ...]) -> None:
@@ -224,6 +248,7 @@ def test_the_clusters_profiles_take_every_pod() -> None:
     labels = [
         the("Deployment", "bank-stream", manifests)["spec"]["template"]["metadata"]["labels"],
         job["spec"]["template"]["metadata"]["labels"],
+        audit(manifests)["metadata"]["labels"],
         executor(manifests)["metadata"]["labels"],
     ]
     assert all(selector["labels"].items() <= one.items() for one in labels)

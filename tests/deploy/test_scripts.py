@@ -12,17 +12,17 @@ import pytest
 import yaml
 
 from pipeline.health import LONGEST_START
-from tests.deploy.manifests import K8S, ROOT, driver, environment, spark_defaults, the
-from tests.deploy.stage import COMMIT, OUTPUTS, REGISTRY, STATUS, Stage, status
+from tests.deploy.manifests import K8S, ROOT, Manifest, driver, environment, spark_defaults, the
+from tests.deploy.stage import COMMIT, KUBE, LIVE, OUTPUTS, REGISTRY, STATUS, Played, Stage, status, told
 
 STEPS = ["check", "build", "scan", "infrastructure", "push", "migrate", "deploy", "smoke"]
 OTHERS = ["render", "rollback", "redrive", "drain", "teardown"]
-KUBE = "kubectl --namespace bank-stream"
 DRIVER = "app.kubernetes.io/component=driver"
 UNDONE = f"{KUBE} rollout undo deployment/bank-stream"
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
 UNSEEN = {"REAL_KUBECTL": ""}
 """Where the manifests are not looked at, which takes the real kubectl a while."""
-MAY_FAIL = re.compile(r"aws ecr describe-images|kubectl .* logs |kubectl .* exec .* status --json")
+MAY_FAIL = re.compile(r"aws ecr describe-images|kubectl .* (logs |get pods |exec (pod/|.* status --json))")
 """Calls whose failure is an answer."""
 
 
@@ -111,6 +111,7 @@ def test_check_says_what_is_deprecated_and_refuses_what_cannot_be(stage: Stage) 
         "EXECUTOR_MEMORY": "2 GB",
         "BATCH_LENGTH": "5s",
         "WEIGHTING_CVC": "-1",
+        "AUDITED_ACCOUNTS": "all of them",
     }
     for name, value in wrong.items():
         played = stage.play("k8s/bin/check", environment={name: value})
@@ -122,10 +123,22 @@ def test_only_a_commit_is_built(stage: Stage) -> None:
     dirty = stage.play("k8s/bin/build", answers=[("git status --porcelain", " M pipeline/driver.py\n", 0)])
     assert dirty.code == 1
     assert not dirty.starting("docker")
-    clean = stage.play("k8s/bin/build", environment={"SPARK_VERSION": "4.1.5"})
-    (build,) = clean.starting("docker build")
-    assert "--build-arg SPARK_VERSION=4.1.5 " in build.line
-    assert build.line.endswith(f"--tag bank-stream:{COMMIT} .")
+    for given in (
+        {},
+        {"SPARK_VERSION": dict(re.findall(r"^ARG (\w+)=(\S+)", DOCKERFILE, re.MULTILINE))["SPARK_VERSION"]},
+    ):
+        (build,) = stage.play("k8s/bin/build", environment=given).starting("docker build")
+        assert build.line.endswith(f"--tag bank-stream:{COMMIT} .")
+
+
+def test_another_spark_is_another_image(stage: Stage) -> None:
+    """Under the commit alone, the one that is in the registry already would be deployed in its place."""
+    for script, call in (("build", "docker build"), ("push", "docker push"), ("deploy", "kubectl apply")):
+        played = stage.play(f"k8s/bin/{script}", environment={"SPARK_VERSION": "4.1.99"})
+        (made,) = played.starting(call)
+        assert f"{COMMIT}-spark-4.1.99" in made.line + made.manifests
+        assert "spark-4.1.99-spark" not in made.line + made.manifests
+        assert script != "build" or "--build-arg SPARK_VERSION=4.1.99 " in made.line
 
 
 def test_the_registrys_password_is_on_no_command_line(stage: Stage) -> None:
@@ -151,6 +164,39 @@ def test_a_cluster_is_made_where_there_is_none(stage: Stage, there: bool) -> Non
     first, second = played.starting("aws cloudformation deploy")
     assert "OidcProvider" not in first.line
     assert "OidcProvider=oidc.eks.us-east-1.amazonaws.com/id/ABC VpcId=vpc-1 ClusterSecurityGroup=sg-1" in second.line
+    assert second.line.endswith(" PodExecutionRole=eksctl-Spark-pods")
+
+
+@pytest.mark.parametrize("elsewhere", [{"AWS_DEFAULT_REGION": "eu-west-1"}, {"CLUSTER": "Flink"}])
+def test_the_cluster_that_is_looked_for_is_the_one_that_is_made(stage: Stage, elsewhere: dict[str, str]) -> None:
+    """Else each run would find none, and begin to make the other one again."""
+    played = stage.play("k8s/bin/infrastructure", environment=elsewhere)
+    assert (played.code, played.lines) == (1, []), played.said
+
+
+def test_what_is_not_said_of_the_database_and_the_data_stays_as_it_was_said_last(stage: Stage) -> None:
+    """CloudFormation keeps a parameter that is not named; an empty group would take the pods' way to the database."""
+    given = {"DATABASE_SECURITY_GROUP": "sg-db", "DATA_IS_THERE": "yes"}
+    for environment_, named in (({}, False), (dict.fromkeys(given, ""), False), (given, True)):
+        played = stage.play("k8s/bin/infrastructure", environment=environment_)
+        for call in played.starting("aws cloudformation deploy"):
+            assert (" DataIsThere=yes DatabaseSecurityGroup=sg-db" in call.line) is named
+            assert ("DataIsThere" in call.line, "DatabaseSecurityGroup" in call.line) == (named, named)
+    assert "DatabaseSecurityGroup" not in " ".join(stage.play("k8s/bin/teardown").lines)
+
+
+def test_the_audit_has_the_operators_login_and_the_accounts_that_the_bank_names(stage: Stage) -> None:
+    given = {"OPERATOR_SECRET_ID": "other/operator", "AUDITED_ACCOUNTS": "1-5000,7001"}
+    for said in (given, {"OPERATOR_SECRET_ID": "bank/stream-operator", "AUDITED_ACCOUNTS": ""}):
+        played = stage.play("k8s/bin/deploy", environment=said)
+        manifests = list(yaml.safe_load_all(played.starting("kubectl apply")[0].manifests))
+        job = the("CronJob", "bank-stream-audit", manifests)["spec"]["jobTemplate"]["spec"]
+        (container,) = job["template"]["spec"]["containers"]
+        assert environment(container) == {
+            "MYSQL_SECRET_ID": said["OPERATOR_SECRET_ID"],
+            "AUDITED_ACCOUNTS": said["AUDITED_ACCOUNTS"],
+        }
+        assert container["image"] == f"{REGISTRY}/bank-stream:{COMMIT}"
 
 
 def test_what_is_deployed_is_this_commit_with_these_parameters(stage: Stage) -> None:
@@ -194,7 +240,8 @@ def test_what_has_no_default_is_asked_for(stage: Stage, script: str) -> None:
 def test_migrations_run_beside_the_running_version_with_a_login_of_their_own(stage: Stage) -> None:
     played = stage.play("k8s/bin/migrate")
     assert played.code == 0, played.said
-    first, job = played.starting("kubectl apply")
+    logging, first, job = played.starting("kubectl apply")
+    assert logging.line == "kubectl apply --kustomize k8s/logging", "before any pod, which would start without"
     assert first.line.endswith("--selector bank-stream/first=true")
     wanted = [one for one in yaml.safe_load_all(first.manifests) if "bank-stream/first" in one["metadata"]["labels"]]
     assert {one["kind"] for one in wanted} == {"Namespace", "ServiceAccount", "SecurityGroupPolicy"}
@@ -206,7 +253,8 @@ def test_migrations_run_beside_the_running_version_with_a_login_of_their_own(sta
         f"{REGISTRY}/bank-stream:{COMMIT}",
         ["python", "-m", "migrations"],
     )
-    assert the("ConfigMap", "job-settings", manifests)["data"]["MYSQL_SECRET_ID"] == "bank/stream-migration"
+    assert environment(container)["MYSQL_SECRET_ID"] == "bank/stream-migration"
+    assert container["envFrom"] == [{"configMapRef": {"name": "job-settings"}}]
     assert the("ConfigMap", "job-settings", manifests)["data"]["MYSQL_LOC"] == stage.environment["MYSQL_LOC"]
 
 
@@ -226,6 +274,19 @@ def test_a_version_that_does_not_become_ready_is_taken_back(stage: Stage) -> Non
     assert played.starting(UNDONE)
     assert played.code == 1, "neither is the one before ready"
     assert "no version is ready" in played.said
+    assert played.starting(UNDONE)[0].line == f"{UNDONE} --to-revision=7", "the one that ran before this one"
+
+
+@pytest.mark.parametrize("ran", ["8", ""])
+def test_only_what_ran_before_is_put_back(stage: Stage, ran: str) -> None:
+    """The same version started anew, as after a drain, or the first ever: one step back would be other rules."""
+    never = (f"{KUBE} rollout status", "exceeded its progress deadline\n", 1)
+    revision = (f"{KUBE} get deployment/bank-stream --ignore-not-found", ran, 0)
+    played = stage.play("k8s/bin/deploy", answers=[never, revision])
+    assert played.code == 1
+    assert not played.starting(UNDONE)
+    assert "is not taken back" in played.said
+    assert ("the one that ran before" if ran else "no version before this one") in played.said
 
 
 def test_a_failed_rollout_ends_with_the_version_before(stage: Stage) -> None:
@@ -240,31 +301,102 @@ def test_a_failed_rollout_ends_with_the_version_before(stage: Stage) -> None:
     assert "the one before runs again" in played.said
 
 
+def deployed(stage: Stage) -> None:
+    """As k8s/bin/deploy leaves it: revision 6 ran before this one."""
+    (stage.root / "k8s" / "rendered").mkdir(exist_ok=True)
+    (stage.root / "k8s" / "rendered" / "before").write_text("6\n")
+
+
 @pytest.mark.parametrize("answer", [status(alive=False), "", status()])
 def test_the_smoke_test_takes_back_what_nobody_leads(stage: Stage, answer: str) -> None:
+    deployed(stage)
     played = stage.play("k8s/bin/smoke", answers=[(STATUS, answer, 1)])
     led = answer == status()
     assert played.code == (0 if led else 1)
-    assert bool(played.starting(UNDONE)) is not led
+    assert [one.line for one in played.starting(UNDONE)] == ([] if led else [f"{UNDONE} --to-revision=6"])
+    again = stage.play("k8s/bin/smoke", answers=[(STATUS, answer, 1)])
+    assert again.code == played.code
+    assert not again.starting(UNDONE), "by hand it only looks: once more would put back what was taken back"
+
+
+CHECK = f"{KUBE} exec deployment/bank-stream --container driver -- python -m pipeline check"
 
 
 def test_the_smoke_test_takes_back_what_the_service_cannot_run_with(stage: Stage) -> None:
-    check = f"{KUBE} exec deployment/bank-stream --container driver -- python -m pipeline check"
-    played = stage.play("k8s/bin/smoke", answers=[(check, "FAIL database\n", 1)])
+    deployed(stage)
+    played = stage.play("k8s/bin/smoke", answers=[(CHECK, "FAIL database\n", 1)])
     assert played.code == 1
     assert played.starting(UNDONE)
+
+
+WAITS = [{"for": "the stream", "since": "2026-05-04T12:00:00+00:00", "reason": "AccessDenied"}]
+BEHIND = {"shardId-0": {"lag_seconds": 61.0, "checkpoint_age_seconds": 61.0}}
+WORKING = {
+    "at the tip": (told(), True),
+    "beside a standby": (told("standing by") + told(), True),
+    "hours behind, and applying": (told(shards=BEHIND, batches=[{"records": 7}]), True),
+    "behind since it leads, as the leases say": (told(shards=BEHIND), False),
+    "leading without a shard": (told(shards={}), False),
+    "waiting": (told(waiting=WAITS), False),
+    "not ready": (told(ready={"ok": False, "why": "no progress"}), False),
+    "standing by": (told("standing by"), False),
+    "starting": (told("starting"), False),
+    "silent": ("", False),
+}
+
+
+@pytest.mark.parametrize("how", sorted(WORKING))
+def test_the_smoke_test_takes_back_what_applies_nothing(stage: Stage, how: str) -> None:
+    """Executors without a right, say: the driver's own looks at everything are fine, and it leads."""
+    deployed(stage)
+    answer, works = WORKING[how]
+    shortly = {"SMOKE_TIMEOUT": "10"}
+    played = stage.play("k8s/bin/smoke", answers=[(f"{KUBE} exec pod/", answer, 0)], environment=shortly)
+    assert played.code == (0 if works else 1), played.said
+    assert bool(played.starting(UNDONE)) is not works
+    assert len(played.starting(f"{KUBE} exec pod/")) == (1 if works else 2)
+    assert ("nothing is applied" in played.said) is not works
+
+
+def container_of(played: Played) -> Manifest:
+    """Of the job that was started, which brought nothing else along."""
+    (made,) = yaml.safe_load_all(played.starting("kubectl apply")[0].manifests)
+    container: Manifest = made["spec"]["template"]["spec"]["containers"][0]
+    return container
 
 
 def test_redriving_goes_by_reason_and_type_and_says_who(stage: Stage) -> None:
     given = {"REASON": "no_account", "TYPE": "transaction", "OPERATOR": "Ada, ticket 4711"}
     played = stage.play("k8s/bin/redrive", environment=given)
     assert played.code == 0, played.said
-    manifests = list(yaml.safe_load_all(played.starting("kubectl apply")[0].manifests))
-    (made,) = [one for one in manifests if one["kind"] == "Job"]
-    command = ["python", "-m", "pipeline", "redrive", "--yes", "--as", "Ada, ticket 4711"]
+    command = ["python", "-m", "pipeline", "redrive", "--as", "Ada, ticket 4711"]
     more = ["--reason", "no_account", "--type", "transaction"]
-    assert made["spec"]["template"]["spec"]["containers"][0]["args"] == command + more
-    assert the("ConfigMap", "job-settings", manifests)["data"]["MYSQL_SECRET_ID"] == "bank/stream-operator"
+    assert container_of(played)["args"] == command + more
+
+
+def test_a_redrive_may_move_money_twice_only_where_somebody_says_so(stage: Stage) -> None:
+    """--yes is what `redrive` asks for before letters of outside_hash_range, and for nothing else."""
+    played = stage.play("k8s/bin/redrive", environment={"REASON": "outside_hash_range", "FORCE": "yes"})
+    assert container_of(played)["args"][-3:] == ["--reason", "outside_hash_range", "--yes"]
+
+
+def test_letters_are_judged_as_the_deployed_version_judges(stage: Stage) -> None:
+    """Not by the commit that is checked out, whose image may not be there, nor by a form's fraud settings."""
+    given = {"THRESHOLD_FRAUD": "9", "MYSQL_LOC": ""}
+    container = container_of(stage.play("k8s/bin/redrive", environment=given))
+    assert container["image"] == f"{REGISTRY}/bank-stream:{LIVE}"
+    assert container["envFrom"] == [{"configMapRef": {"name": "settings-7h29f6k4mm"}}]
+    assert environment(container) == {"MYSQL_SECRET_ID": "bank/stream-operator"}
+
+
+def test_a_command_can_be_led_to_a_restored_database(stage: Stage) -> None:
+    command = ("replay", "bank/stream-operator", "python", "-m", "pipeline", "replay", "--yes")
+    where = "jdbc:mysql://restored.example.org/bytecrunchers?sslMode=VERIFY_IDENTITY"
+    played = stage.play("k8s/bin/job", *command, environment={"MYSQL_LOC": where})
+    assert environment(container_of(played))["MYSQL_LOC"] == where
+    login = stage.play("k8s/bin/job", *command, environment={"MYSQL_LOC": "mysql://u:p4ss@restored/bytecrunchers"})
+    assert (login.code, login.starting("kubectl apply")) == (1, [])
+    assert "p4ss" not in login.said
 
 
 def test_draining_waits_until_driver_and_executors_have_gone(stage: Stage) -> None:
@@ -313,8 +445,11 @@ def test_a_teardown_drains_first_and_removes_the_cluster_only(stage: Stage) -> N
     assert played.code == 0, played.said
     drained = played.lines.index(f"{KUBE} scale deployment/bank-stream --replicas=0")
     stack = next(n for n, line in enumerate(played.lines) if line.startswith("aws cloudformation deploy"))
+    (commands,) = [n for n, line in enumerate(played.lines) if line.startswith(f"{KUBE} delete cronjob,job ")]
+    (gone,) = [n for n, line in enumerate(played.lines) if "--for=delete pod" in line and "=operator" in line]
+    assert drained < commands < gone < stack, "nothing is in the security group that goes with the stack"
     assert drained < stack < played.lines.index("eksctl delete cluster --name Spark --wait")
-    assert "OidcProvider= VpcId= ClusterSecurityGroup=" in played.lines[stack]
+    assert "OidcProvider= VpcId= ClusterSecurityGroup= PodExecutionRole=" in played.lines[stack]
     assert not [line for line in played.lines if re.search(r"delete-stack|delete-table|delete-stream|rds ", line)]
 
 

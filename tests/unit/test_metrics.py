@@ -10,10 +10,13 @@ from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
 from pipeline.batch import Batch
-from pipeline.errors import Halted, LeaseLost, Transient, waiting_for
+from pipeline.driver import TaskDied
+from pipeline.errors import Fatal, Halted, LeaseLost, Transient, Trimmed, waiting_for
 from pipeline.headroom import share_left
 from pipeline.health import LEAST_TURN, LONGEST_BATCH, LONGEST_START, Health
+from pipeline.leases import TableMissing
 from pipeline.metrics import Metrics
+from pipeline.mysql_errors import AccessDenied
 from pipeline.records import START, Moments, Position, Progress, Report
 from pipeline.status_server import served
 from tests.processes import free_port
@@ -47,6 +50,27 @@ def text(metrics: Metrics) -> str:
     return generate_latest(metrics.registry).decode()
 
 
+def test_what_alarms_count_is_there_before_its_first_event() -> None:
+    """Prometheus sees no increase in a series whose first sample is 1."""
+    metrics = Metrics()
+    metrics.expect(["stock"])
+    told = text(metrics)
+    for fate in (Transient, TaskDied, Halted, LeaseLost, Trimmed, Fatal):
+        assert f'bank_stream_failures_total{{fate="{fate.__name__}"}} 0.0' in told
+    assert 'bank_stream_retries_total{cause="deadlock"} 0.0' in told
+    assert 'bank_stream_id_conflicts_total{type="stock"} 0.0' in told
+
+
+def test_a_failure_is_counted_by_its_fate_whatever_it_is_called_besides(health: Health) -> None:
+    """Alarms know the fates alone."""
+    for error in (TableMissing("gone"), AccessDenied("1045"), TaskDied("exit code 137"), Halted("1054")):
+        health.failed(error)
+    told = text(health.metrics)
+    assert 'bank_stream_failures_total{fate="Halted"} 3.0' in told
+    assert 'bank_stream_failures_total{fate="TaskDied"} 1.0' in told
+    assert 'fate="TableMissing"' not in told
+
+
 def test_a_start_may_take_a_while_and_not_for_ever(health: Health, clock: Clock) -> None:
     assert (health.alive().ok, health.ready()) == (True, (False, "starting"))
     clock.now += LONGEST_START
@@ -76,7 +100,7 @@ def test_short_intervals_leave_time_for_calls_that_are_tried_again(clock: Clock)
 def test_a_batch_in_flight_is_alive_for_longer_than_a_pause_between_two(health: Health, clock: Clock) -> None:
     health.leads()
     health.batch_begins()
-    clock.now += LONGEST_BATCH
+    clock.now += LONGEST_BATCH + 60  # while the stream is ahead, a tick begins batches for all of its interval
     assert health.alive().ok
     clock.now += 1
     assert not health.alive().ok
