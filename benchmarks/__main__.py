@@ -56,6 +56,7 @@ def bench(
     runs: Annotated[int, typer.Option(min=1, help="Runs of all but memory and latency; the median counts.")] = 3,
     messages: Annotated[int, typer.Option(min=1_000, help="Messages of the backlog.")] = 100_000,
     shards: Annotated[int, typer.Option(min=1, help="Shards of the stream.")] = 4,
+    accounts: Annotated[int, typer.Option(min=100, help="Accounts of the bank.")] = 20_000,
     odd: Annotated[float, typer.Option(min=0, max=1, help="Share of messages with something unusual or wrong.")] = 0.02,
     rate: Annotated[int, typer.Option(min=1, help="Messages a second that latency is measured at.")] = 500,
     seconds: Annotated[int, typer.Option(min=5, help="For how long.")] = 60,
@@ -94,7 +95,7 @@ def bench(
         servers.moto() as aws,
         Watch() as watch,
     ):
-        run = Bench(database, aws, watch, messages, shards, odd, settings)
+        run = Bench(database, aws, watch, messages, shards, odd, settings, accounts)
         for number in range(1, runs + 1):
             found.append([])
             for part in chosen if number == 1 else [part for part in chosen if part not in ONCE]:
@@ -107,6 +108,7 @@ def bench(
         "runs": runs,
         "messages": messages,
         "shards": shards,
+        "accounts": accounts,
         "odd": odd,
         "rate": rate,
         "seconds": seconds,

@@ -39,6 +39,7 @@ class Bench:
     shards: int
     odd: float
     settings: dict[str, str]
+    accounts: int = 20_000
     scenario: str = "mixed"
     aggregate: int = 0
 
@@ -69,7 +70,15 @@ class Bench:
 
     def _workload(self, count: int) -> Workload:
         began = int(time.time() * 1000) - count
-        return Workload(count, began, self.shards, odd=self.odd, scenario=self.scenario, aggregate=self.aggregate)
+        return Workload(
+            count,
+            began,
+            self.shards,
+            self.accounts,
+            odd=self.odd,
+            scenario=self.scenario,
+            aggregate=self.aggregate,
+        )
 
     def old(self) -> Result:
         """(a)"""
