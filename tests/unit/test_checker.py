@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from card_transactions.mails import fraud_mail
@@ -274,6 +275,14 @@ def test_rows_of_one_key_in_another_order_than_put_are_reported() -> None:
     first["applied_at"], second["applied_at"] = second["applied_at"], first["applied_at"]
     assert "I8" in violated(run)
     assert "I8" not in violated(replace(run, ordered=False))
+
+
+def test_an_id_that_says_two_things_has_no_place_in_the_order() -> None:
+    run = sound_run()
+    before = msgspec.structs.replace(run.messages[0], sequence="99", data=transfer(2, 3, 10.0, id="one"))
+    assert "I8" not in violated(replace(run, messages=[before, *run.messages]))
+    again = msgspec.structs.replace(before, data=MESSAGES[2])
+    assert "I8" in violated(replace(run, messages=[again, *run.messages]))
 
 
 def batch(second: int, **transactions: int) -> Told:
