@@ -6,30 +6,29 @@ bit each is kept.
 
 from __future__ import annotations
 
-import time
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from pipeline.domain import Domain, EventTable, Row
+from pipeline.domain import EventTable, Row
 from pipeline.errors import Trimmed
 from pipeline.identity import is_named, letter_key
 from pipeline.operations.audit_marks import Marks
+from pipeline.operations.audit_progress import Page, Progress
 from pipeline.operations.output import Advance
 from pipeline.operations.replay import Span
-from pipeline.operations.shard_pages import BYTES, RECORDS, pages
+from pipeline.operations.shard_pages import BYTES, RECORDS, read_beside
 from pipeline.operations.workbench import Workbench
-from pipeline.records import END, START, Event, Position, Range, Record, Skipped
+from pipeline.records import END, START, Event, Extent, Position, Range, Record, Skipped
 from pipeline.shards import Shard, describe, list_shards
 
 NO_OUTCOME: Final = "no_outcome"
 ROW_DIFFERS: Final = "row_differs"
 TRIMMED: Final = "trimmed"
 IDS_A_STATEMENT: Final = 500
-PACE: Final = 1024 * 1024
-"""Bytes a second read of a shard: half of what Kinesis gives, so that the service keeps up beside it."""
 LATER_MS: Final = 60_000
 """Messages that arrived so long after the marks were taken explain no row before them."""
 
@@ -90,14 +89,16 @@ class StreamAudit:
         self.counts: Counter[str] = Counter(messages=0, rows=0, letters=0, skipped=0)
         self._bench, self._findings, self._matched = bench, findings, matched
         self._unlike: dict[tuple[str, int], str] = {}
+        self._lock = threading.Lock()
 
-    def since(self, last: Marks, now: Marks, advance: Advance) -> None:
+    def since(self, last: Marks, now: Marks, advance: Advance, progress: Progress | None = None) -> None:
         """Everything between two marks; what lies behind them, up to now, explains rows and owes no outcome."""
         stream = describe(self._bench.aws, self._bench.settings.stream_name)
         shards, leases = self._shards(), {lease.shard: lease for lease in self._bench.leases()}
         for shard in sorted(last.shards.keys() - shards.keys()):
             if last.position(shard) != END:
                 self._findings.add(TRIMMED, shard, "the stream no longer has this shard")
+        ranges = []
         for name in sorted(shards.keys() & leases.keys() & now.shards.keys()):
             lease, after = leases[name], last.position(name)
             if after == END:
@@ -105,9 +106,8 @@ class StreamAudit:
             start_at = lease.started_at if after == START and lease.beginning != "TRIM_HORIZON" else None
             wanted = msgspec.structs.replace(_whole(shards[name]), after=after, start_at=start_at)
             known = {"caught_up_at": last.at_ms, "retention_ms": stream.retention_hours * 3_600_000}
-            self._read(
-                msgspec.structs.replace(wanted, **known), now.position(name), Span(0, now.at_ms + LATER_MS), advance
-            )
+            ranges.append(msgspec.structs.replace(wanted, **known))
+        self._read(ranges, now, Span(0, now.at_ms + LATER_MS), advance, progress)
         for (table, row), place in self._unlike.items():
             if row > last.rows.get(table, 0) and not self._matched.has(table, row):
                 self._matched.add(table, row)
@@ -116,61 +116,73 @@ class StreamAudit:
     def within(self, span: Span, now: Marks, advance: Advance) -> None:
         """What arrived within a span, as far as it is committed."""
         shards = self._shards()
-        for name in sorted(shards.keys() & now.shards.keys()):
-            wanted = msgspec.structs.replace(_whole(shards[name]), start_at=span.first)
-            self._read(wanted, now.position(name), span, advance)
+        names = sorted(shards.keys() & now.shards.keys())
+        ranges = [msgspec.structs.replace(_whole(shards[name]), start_at=span.first) for name in names]
+        self._read(ranges, now, span, advance, None)
 
     def _shards(self) -> dict[str, Shard]:
         return {shard.id: shard for shard in list_shards(self._bench.aws, self._bench.settings.stream_name)}
 
-    def _read(self, wanted: Range, durable: Position, span: Span, advance: Advance) -> None:
-        try:
-            began = time.monotonic()
-            for extent in pages(self._bench.reader, wanted):
-                self._judge([one for one in extent.records if span.first <= one.arrived_ms < span.end], durable)
+    def _read(
+        self, ranges: Sequence[Range], now: Marks, span: Span, advance: Advance, progress: Progress | None
+    ) -> None:
+        def take(wanted: Range, extent: Extent) -> bool:
+            within = [one for one in extent.records if span.first <= one.arrived_ms < span.end]
+            holds, rows = self._judge(within, now.position(wanted.shard))
+            with self._lock:
                 advance(len(extent.records))
-                if extent.records and extent.records[-1].arrived_ms >= span.end:
-                    return
-                began += sum(len(one.data) for one in extent.records) / PACE
-                if not extent.at_tip:
-                    time.sleep(max(0.0, began - time.monotonic()))
-        except Trimmed as error:
-            self._findings.add(TRIMMED, wanted.shard, str(error))
+            if progress is not None:
+                progress.add(wanted.shard, Page(extent.through, rows, holds))
+                progress.note()
+            return not extent.records or extent.records[-1].arrived_ms < span.end
 
-    def _judge(self, records: Sequence[Record], durable: Position) -> None:
-        """One outcome each; those behind `durable` may not have theirs yet."""
+        def gone(wanted: Range, error: Trimmed) -> None:
+            with self._lock:
+                self._findings.add(TRIMMED, wanted.shard, str(error))
+
+        read_beside(self._bench.reader, ranges, take, gone)
+
+    def _judge(self, records: Sequence[Record], durable: Position) -> tuple[bool, dict[str, int]]:
+        """One outcome each; those behind `durable` may not have theirs yet.
+
+        Gives whether all holds, and the highest row of each table that a message of these has.
+        """
         understood = [self._bench.router.interpret(record) for record in records]
         owed = [one for record, one in zip(records, understood, strict=True) if record.position <= durable]
-        self.counts["messages"] += len(owed)
-        self.counts["skipped"] += sum(isinstance(one, Skipped) for one in owed)
         found = self._rows_of([one for one in understood if isinstance(one, Event)])
         due = [one for one in owed if not isinstance(one, Skipped)]
         without = [one for one in due if not (isinstance(one, Event) and (one.type, one.identity) in found)]
-        self.counts["rows"] += len(due) - len(without)
         letters = self._bench.dead_letters.known({letter_key(one.identity) for one in without})
         left = [one for one in without if letter_key(one.identity) not in letters]
         # A letter may have become a row between the two looks.
         late = self._bench.rows_exist({one.identity for one in left}) if left else set()
-        self.counts["rows"] += sum(one.identity in late for one in left)
-        self.counts["letters"] += len(without) - len(left)
-        for one in left:
-            if one.identity not in late:
+        lost = [one for one in left if one.identity not in late]
+        counts = {"messages": len(owed), "skipped": len(owed) - len(due), "letters": len(without) - len(left)}
+        with self._lock:
+            self.counts.update(counts, rows=len(due) - len(without) + len(left) - len(lost))
+            for one in lost:
                 self._findings.add(NO_OUTCOME, _place(one.record), f"event {one.identity.hex()} has no row, no letter")
+            alike = [
+                self._compare(one, *found[one.type, one.identity])
+                for one in understood
+                if isinstance(one, Event) and (one.type, one.identity) in found
+            ]
+        highest: dict[str, int] = {}
+        for (type_, _), (row, _) in found.items():
+            table = self._bench.bank.routes[type_].table.name
+            highest[table] = max(row, highest.get(table, 0))
+        return all(alike) and not left, highest
 
-    def _rows_of(self, events: Sequence[Event[Any]]) -> set[tuple[str, bytes]]:
-        """(type, identity) of the events that have their row; each row is held against its message."""
-        of_type: dict[str, list[Event[Any]]] = defaultdict(list)
+    def _rows_of(self, events: Sequence[Event[Any]]) -> dict[tuple[str, bytes], tuple[int, Row]]:
+        """(type, identity) → the row of the events that have one, and what it says."""
+        of_type: dict[str, set[bytes]] = defaultdict(set)
         for event in events:
-            of_type[event.type].append(event)
-        found = set()
-        for type_, some in of_type.items():
-            domain = self._bench.bank.routes[type_]
-            rows = self._rows(domain.table, sorted({event.identity for event in some}))
-            for event in some:
-                if event.identity in rows:
-                    found.add((type_, event.identity))
-                    self._compare(domain, event, *rows[event.identity])
-        return found
+            of_type[event.type].add(event.identity)
+        return {
+            (type_, identity): found
+            for type_, identities in of_type.items()
+            for identity, found in self._rows(self._bench.bank.routes[type_].table, sorted(identities)).items()
+        }
 
     def _rows(self, table: EventTable, identities: Sequence[bytes]) -> dict[bytes, tuple[int, Row]]:
         columns = ", ".join(f"`{column}`" for column in table.columns)
@@ -185,17 +197,23 @@ class StreamAudit:
             rows |= {bytes(event): (int(number), tuple(said)) for event, number, *said in self._bench.query(sql, part)}
         return rows
 
-    def _compare(self, domain: Domain, event: Event[Any], row: int, said: Row) -> None:
-        """A message with a producer's own id may repeat another one, whose row it is then: told at the end."""
+    def _compare(self, event: Event[Any], row: int, said: Row) -> bool:
+        """Whether the row says what its message does.
+
+        A message with a producer's own id may repeat another one, whose row it is then: told at the end.
+        """
+        domain = self._bench.bank.routes[event.type]
         table = domain.table
         status = said[table.columns.index("status")]
         alike = isinstance(status, int) and domain.row(event.message, status) == said
-        if alike or not is_named(event.identity, event.record):
+        named = is_named(event.identity, event.record)
+        if alike or not named:
             self._matched.add(table.name, row)
-        if not alike and is_named(event.identity, event.record):
+        else:
             self._unlike[table.name, row] = _place(event.record)
-        elif not alike:
+        if not (alike or named):
             self._findings.add(ROW_DIFFERS, _place(event.record), f"row {row} of {table.name} says otherwise")
+        return alike or named
 
 
 def _whole(shard: Shard) -> Range:

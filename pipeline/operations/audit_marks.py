@@ -1,4 +1,8 @@
-"""Where an audit ended and the next one goes on, as the table `audits` keeps it."""
+"""Where an audit ended and the next one goes on, as the table `audits` keeps it.
+
+A row of `audits` is an audit that ended, or how far one had come (audit_progress.py): marks of its own beside the
+verdict and the time of the row before, so that whoever asks for the last verdict is told of no other.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +23,17 @@ from pipeline.records import START, Position
 SETTLED_AFTER: Final = timedelta(minutes=10)
 """A transaction takes far less: ids that were drawn before are in the table by now, or never will be."""
 
-_LAST: Final = "SELECT marks FROM audits WHERE marks IS NOT NULL ORDER BY id DESC LIMIT 1"
+_LAST: Final = "SELECT id, marks FROM audits WHERE marks IS NOT NULL ORDER BY id DESC LIMIT 1"
 _NOTE: Final = (
     "INSERT INTO audits (began_at, ended_at, who, accepted, findings, counts, marks) "
     "VALUES (%s, UTC_TIMESTAMP(6), %s, %s, %s, %s, %s)"
 )
+_NOTE_PROGRESS: Final = (
+    "INSERT INTO audits (began_at, ended_at, who, accepted, findings, counts, marks) "
+    "SELECT %s, ended_at, %s, 0, findings, %s, %s FROM audits WHERE id = (SELECT MAX(id) FROM audits) "
+    "AND NOT EXISTS (SELECT 1 FROM audits WHERE id > %s AND marks IS NOT NULL)"
+)
+"""The verdict, and when it was reached, stay those of the last audit that ended: this one has none yet."""
 
 
 class Marks(msgspec.Struct, frozen=True):
@@ -44,7 +54,7 @@ class Marks(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What an audit has to note."""
+    """What an audit has to note. `marks` None: the next one begins where this one did."""
 
     began: datetime
     who: str
@@ -62,17 +72,33 @@ def take(bench: Workbench) -> Marks:
     return Marks(int(time.time() * 1000), shards, rows, settled)
 
 
-def last(bench: Workbench) -> Marks | None:
-    """Those of the last audit that held, or was accepted; None before the first."""
+def last(bench: Workbench) -> tuple[int, Marks | None]:
+    """Those of the last audit that held, or was accepted, or got so far; None before the first. And their row's id."""
     found = bench.query(_LAST)
-    return msgspec.json.decode(found[0][0], type=Marks) if found else None
+    return (int(found[0][0]), msgspec.json.decode(found[0][1], type=Marks)) if found else (0, None)
 
 
 def note(transaction: Transaction, result: Result) -> None:
     """Write the audit's row; the caller commits."""
-    marks = None if result.marks is None else msgspec.json.encode(result.marks).decode()
+    marks = None if result.marks is None else _text(result.marks)
     counts = json.dumps(dict(result.counts))
     transaction.execute(_NOTE, (result.began, result.who, result.accepted, result.findings, counts, marks))
+
+
+def note_progress(transaction: Transaction, began: datetime, who: str, marks: Marks, after: int) -> int | None:
+    """Write how far an audit came that goes on; the row's id. The caller commits.
+
+    None where another audit has noted marks since the row `after`: they stay the last ones.
+    """
+    values = (began, who, json.dumps({"under_way": 1}), _text(marks), after)
+    if not transaction.execute(_NOTE_PROGRESS, values):
+        return None
+    ((row,),) = transaction.query("SELECT LAST_INSERT_ID()")
+    return int(row)
+
+
+def _text(marks: Marks) -> str:
+    return msgspec.json.encode(marks).decode()
 
 
 def _ids(table: str, transaction: Transaction) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -44,7 +45,7 @@ def audit(
     """Whether every message has its one outcome, every row its message, every balance its rows. 1: something has not.
 
     Goes on where the last audit that held had ended; the first only notes where it begins. What it reads again is what
-    came since, so run it daily: it takes as long as a day's traffic does. The service may run meanwhile. With --from
+    came since, so run it daily. One that is interrupted goes on from there. The service may run meanwhile. With --from
     and --to it looks for the outcomes of that span only, and notes nothing. Mend what it finds (`replay` applies what
     has no outcome), or --accept it.
 
@@ -57,14 +58,17 @@ def audit(
 
 @dataclass
 class _Audit:
-    """One run. `last` None: the first."""
+    """One run. `last` None: the first. `row`: the one of `audits` that it goes on from."""
 
     bench: Workbench
     accounts: Sequence[Accounts]
     last: Marks | None
+    row: int
     now: Marks
     findings: Findings
     counts: Counter[str]
+    began: datetime
+    who: str
 
 
 def _audit(
@@ -85,15 +89,15 @@ def _audit(
     if (begin is None) != (end is None) or (begin is not None and accept):
         raise WrongUsage("--from and --to go together, and without --accept: they note nothing")
     bench.check_schema()
-    began = datetime.now(UTC)
+    began = datetime.now(UTC).replace(tzinfo=None)
     ranges = read_accounts(accounts) if accounts else []
-    run = _Audit(bench, ranges, audit_marks.last(bench), audit_marks.take(bench), Findings(examples), Counter())
+    (row, last), now = audit_marks.last(bench), audit_marks.take(bench)
+    run = _Audit(bench, ranges, last, row, now, Findings(examples), Counter(), began, operator(who))
     if begin is not None and end is not None:
         _span(run, begin, end)
     else:
         _since_last(run)
-        noted = bench.work(lambda transaction: _closed(run, transaction, began, operator(who), accept))
-        run.findings, run.counts = noted
+        run.findings, run.counts = bench.work(lambda transaction: _closed(run, transaction, accept))
     _answer(run, begin is not None, as_json)
     return int(bool(run.findings.counts))
 
@@ -111,22 +115,33 @@ def _span(run: _Audit, begin: datetime, end: datetime) -> None:
 
 def _since_last(run: _Audit) -> None:
     from pipeline.operations.audit import Matched, StreamAudit
+    from pipeline.operations.audit_progress import Progress
     from pipeline.operations.audit_rows import find_invented
 
     if run.last is None:
         return
     matched = Matched(run.last.rows, run.now.rows)
     stream = StreamAudit(run.bench, run.findings, matched)
+    reached = Progress(run.bench, run.last, run.now, matched.has, partial(_note_progress, run))
     with progress("messages audited") as advance:
-        stream.since(run.last, run.now, advance)
+        stream.since(run.last, run.now, advance, reached)
     run.counts.update(stream.counts)
     with progress("rows audited") as advance:
         run.counts.update(find_invented(run.bench, matched, _moment(run.last), run.findings, advance))
 
 
-def _closed(
-    run: _Audit, transaction: Transaction, began: datetime, who: str, accept: bool
-) -> tuple[Findings, Counter[str]]:
+def _note_progress(run: _Audit, marks: Marks) -> None:
+    from pipeline.operations.audit_marks import note_progress
+
+    def write(transaction: Transaction) -> int | None:
+        row = note_progress(transaction, run.began, run.who, marks, run.row)
+        transaction.commit()
+        return row
+
+    run.row = run.bench.work(write) or run.row
+
+
+def _closed(run: _Audit, transaction: Transaction, accept: bool) -> tuple[Findings, Counter[str]]:
     """Balances, and what it all came to, noted together. May be tried again: it changes nothing that it is given."""
     from pipeline.operations import audit_marks
     from pipeline.operations.audit_balances import BalanceAudit
@@ -141,9 +156,7 @@ def _closed(
         balances.note(run.now)
     marks = run.now if goes_on else None
     total = {**counts, **findings.counts}
-    audit_marks.note(
-        transaction, audit_marks.Result(began.replace(tzinfo=None), who, accept, findings.counts.total(), total, marks)
-    )
+    audit_marks.note(transaction, audit_marks.Result(run.began, run.who, accept, findings.counts.total(), total, marks))
     transaction.commit()
     return findings, counts
 
