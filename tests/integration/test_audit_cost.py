@@ -1,0 +1,106 @@
+"""What an audit costs: as much as came since the last one, whatever lies before that."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import pytest
+
+import pipeline.kinesis
+from pipeline.get_records import Answer, get_records
+from pipeline.operations import audit, audit_marks, shard_pages
+from tests.integration.messages import quote, transfer
+from tests.integration.operated import Operated
+from tests.integration.test_audit import ALL, RICH, SHOP
+from tests.integration.test_operations_redrive import account, data
+from tests.schema import Schema
+
+INTERVAL = 400
+PAGE = 100
+HISTORY = 40_000
+"""Rows of each of two tables; the stream has INTERVAL messages from before."""
+
+
+class Cost(NamedTuple):
+    """Of one audit. `rows`: what the server read of tables and indexes, by its own count."""
+
+    messages: int
+    calls: int
+    records: int
+    rows: int
+
+
+def audited(bank: Operated, monkeypatch: pytest.MonkeyPatch) -> Cost:
+    """Audit, and count."""
+    answers: list[Answer] = []
+
+    def counted(*arguments: Any) -> Answer:
+        answers.append(get_records(*arguments))
+        return answers[-1]
+
+    before = rows_read(bank.schema)
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline.kinesis, "get_records", counted)
+        told = bank.json("audit", *ALL)
+    rows = rows_read(bank.schema) - before
+    return Cost(told["counts"]["messages"], len(answers), sum(len(one.records) for one in answers), rows)
+
+
+def rows_read(schema: Schema) -> int:
+    told = schema.query("SHOW GLOBAL STATUS LIKE 'Handler_read%'")
+    return sum(int(number) for name, number in told if not name.lower().endswith("_tmp"))
+
+
+def came(bank: Operated, intervals: int) -> None:
+    """So many intervals of traffic, each like the other."""
+    for _ in range(intervals):
+        records = [data(transfer(RICH, SHOP, 1) if number % 2 else quote()) for number in range(INTERVAL)]
+        entries = [{"Data": one, "PartitionKey": "constant"} for one in records]
+        bank.stream.client.put_records(StreamName=bank.stream.name, Records=entries)
+    bank.consume()
+
+
+def grew(schema: Schema) -> None:
+    """Years of rows, and the log of a thousand commands."""
+    for table, columns in (
+        ("stocks", "ticker, name, price, volume, high, low, timestamp, status"),
+        ("transactions", "origin_account, destination_account, memo, transfer_value, time_stamp, status"),
+    ):
+        schema.execute(
+            f"INSERT INTO {table} ({columns}, event_id, applied_at) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL "
+            f"SELECT i + 1 FROM n WHERE i < 1000) SELECT {columns}, UNHEX(MD5(CONCAT(a.i, ' ', b.i))), "
+            f"UTC_TIMESTAMP(6) - INTERVAL 2 DAY FROM (SELECT * FROM {table} LIMIT 1) AS one, n AS a, n AS b "
+            f"WHERE b.i <= {HISTORY // 1000}"
+        )
+
+
+def test_it_costs_what_came_since_the_last_one_however_long_the_history(
+    database: Schema, moto: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(audit, "RECORDS", PAGE)
+    monkeypatch.setattr(shard_pages, "PAGE_EVERY", 0.0)
+    monkeypatch.setattr(audit_marks, "SETTLED_AFTER", timedelta(0))  # else ten minutes' rows come on top each time
+    bank = Operated(database, moto)
+    bank.start()
+    account(bank, RICH, "100000.00")
+    account(bank, SHOP, "0.00")
+    bank.json("audit", *ALL)
+    came(bank, 1)
+    short = audited(bank, monkeypatch)
+    grew(bank.schema)
+    bank.json("audit", *ALL, "--accept", code=1)
+    costs = []
+    for intervals in (1, 3, 1):
+        came(bank, intervals)
+        costs.append(audited(bank, monkeypatch))
+    shown = {"1 interval": short, f"1 behind {2 * HISTORY:,} rows": costs[0], "3": costs[1], "1 again": costs[2]}
+    with capsys.disabled():
+        print("", *(f"{name}: {cost}" for name, cost in shown.items()), sep="\n")
+    one, three, again = costs
+    assert [cost.messages for cost in (short, one, three, again)] == [INTERVAL, INTERVAL, 3 * INTERVAL, INTERVAL]
+    for later in (one, again):
+        assert (later.calls, later.records) == (short.calls, short.records)
+        assert later.rows < short.rows + INTERVAL / 4, "it looks at what lies before"
+    assert three.calls <= 3 * one.calls and three.records <= 3 * one.records
+    assert 2 * one.rows < three.rows < 3 * one.rows + INTERVAL / 4
