@@ -17,8 +17,12 @@ say() { echo "${0##*/}: $*"; }
 # hint TEXT: what to do should something fail from here on.
 hint() { GO_ON=$*; }
 
+# leaving: what has to be done in any case before a script ends early; one that has something makes its own.
+leaving() { :; }
+
 # stop TEXT: nothing more is done; TEXT says why.
 stop() {
+    leaving
     say "$*" >&2
     say "to go on: $GO_ON" >&2
     exit 1
@@ -27,11 +31,26 @@ stop() {
 failed() {
     local code=$?
     [ "$BASH_SUBSHELL" = 0 ] || exit "$code" # its caller says so
+    leaving
     say "failed with exit code $code" >&2
     say "to go on: $GO_ON" >&2
     exit 1
 }
 trap failed ERR
+
+# A build that is aborted: Jenkins ends what the script waits for as well, and only then the shell comes to this.
+interrupted() {
+    trap '' INT TERM HUP
+    trap - ERR
+    leaving
+    say "interrupted by SIG$1" >&2
+    say "to go on: $GO_ON" >&2
+    exit 143
+}
+for signal in INT TERM HUP; do
+    # shellcheck disable=SC2064 # its name is known now
+    trap "interrupted $signal" "$signal"
+done
 
 # need NAME...: variables that have no default.
 need() {
@@ -55,6 +74,29 @@ connect() { aws eks update-kubeconfig --name "$CLUSTER" >/dev/null; }
 # revision: the number of the version that is deployed; nothing where there is none.
 revision() {
     kube get "$DRIVER" --ignore-not-found --output 'jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}'
+}
+
+# versions: a line for each version that the cluster still knows: the hash of its pods, which stays, and its number, which
+# a rollback changes.
+versions() {
+    kube get replicasets --selector app.kubernetes.io/component=driver \
+        --output 'jsonpath={range .items[*]}{.metadata.labels.pod-template-hash} {.metadata.annotations.deployment\.kubernetes\.io/revision}{"\n"}{end}'
+}
+
+# proven: the number of the version that was last seen to work; nothing where none was.
+proven() {
+    local hash
+    hash=$(kube get configmap proven --ignore-not-found --output 'jsonpath={.data.version}')
+    [ -z "$hash" ] || versions | sed -n "s/^$hash //p"
+}
+
+# prove: the version that is deployed was seen to work. It is noted in the cluster, as a workspace may go any time.
+prove() {
+    local hash now
+    now=$(revision)
+    hash=$(versions | sed -n "s/ $now\$//p")
+    [ -n "$hash" ] || stop "the cluster does not say what is deployed"
+    kube create configmap proven --from-literal "version=$hash" --dry-run=client --output yaml | kube apply --filename -
 }
 
 # outputs NAME...: reads what the stack says into OUTPUT; stops where one of these is missing.

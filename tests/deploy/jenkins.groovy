@@ -82,7 +82,7 @@ class Stages {
 
 class Post {
     Run run; Halt halted
-    void failure(Closure body) { if (halted) run.call(body) }
+    void unsuccessful(Closure body) { if (halted) run.call(body) }
     void cleanup(Closure body) { run.call(body) }
 }
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tests.deploy.manifests import KUBECTL, ROOT
 
@@ -71,6 +73,7 @@ ANSWERS: tuple[Answer, ...] = (
     ("aws eks describe-cluster", "https://oidc.eks.us-east-1.amazonaws.com/id/ABC\tvpc-1\tsg-1\n", 0),
     ("aws eks describe-fargate-profile", "arn:aws:iam::123456789012:role/eksctl-Spark-pods\n", 0),
     ("git rev-parse", COMMIT, 0),
+    (f"{KUBE} get configmap proven", "hash-7", 0),
     (f"{KUBE} get job", "SuccessCriteriaMet Complete", 0),
     (f"{KUBE} get deployment/bank-stream --output", f"{REGISTRY}/bank-stream:{LIVE} settings-7h29f6k4mm", 0),
     (f"{KUBE} get pods", "pod/bank-stream-1\n", 0),
@@ -135,15 +138,47 @@ class Stage:
         fails: int | None = None,
     ) -> Played:
         """Run it. `answers` go before those that say that all is well; `fails`: the number of the call that fails."""
+        given = {**environment, **({} if fails is None else {"STUB_FAILS": str(fails), "REAL_KUBECTL": ""})}
+        return self._ended(self._begun(command, answers, given))
+
+    def abort(
+        self, *command: str, at: int, by: signal.Signals = signal.SIGTERM, answers: Sequence[Answer] = ()
+    ) -> Played:
+        """Run it until the call with that number, which does not end, and send a signal to all of it, as Jenkins does.
+
+        Raises TimeoutError where there is no such call.
+        """
+        hangs = self._folder / "hangs"
+        hangs.unlink(missing_ok=True)
+        begun = self._begun(command, answers, {"STUB_HANGS": str(at), "REAL_KUBECTL": ""})
+        deadline = time.monotonic() + 20
+        while not hangs.exists():
+            if begun.poll() is not None or time.monotonic() > deadline:
+                os.killpg(begun.pid, signal.SIGKILL)
+                raise TimeoutError(f"there is no call number {at}")
+            time.sleep(0.01)
+        os.killpg(begun.pid, by)
+        return self._ended(begun)
+
+    def _begun(
+        self, command: Sequence[str], answers: Sequence[Answer], environment: Mapping[str, str]
+    ) -> subprocess.Popen[str]:
         wanted = [UNIT.join((start, output, str(code))) for start, output, code in (*answers, *ANSWERS)]
         (self._folder / "answers").write_text("".join(f"{one}{RECORD}" for one in wanted))
-        noted = self._folder / "calls"
-        for before in (noted, self._folder / "count"):
+        for before in (self._folder / "calls", self._folder / "count"):
             before.unlink(missing_ok=True)
-        given: dict[str, Any] = {**self.environment, **environment}
-        given |= {} if fails is None else {"STUB_FAILS": str(fails), "REAL_KUBECTL": ""}
-        ended = subprocess.run(
-            command, cwd=self.root, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
+
+    def _ended(self, begun: subprocess.Popen[str]) -> Played:
+        said, _ = begun.communicate()
+        noted = self._folder / "calls"
         records = noted.read_text().split(RECORD)[:-1] if noted.exists() else []
-        return Played(ended.returncode, ended.stdout, [Call(*one.split(UNIT)) for one in records])
+        return Played(begun.returncode, said, [Call(*one.split(UNIT)) for one in records])

@@ -2,8 +2,9 @@
 # Stands for aws, eksctl, kubectl, docker, git and make: notes its call, and answers as it was told to.
 #
 # $STUB_FOLDER/answers: start of the call, standard output and exit code, of which the first that fits counts; without
-# one it answers nothing and 0. $STUB_FAILS: the number of the call that fails. What kubectl apply --kustomize would send
-# is made by the real one, $REAL_KUBECTL; what is applied is a revision more than before. Fields end with the unit separator, records with the record separator.
+# one it answers nothing and 0. $STUB_FAILS: the number of the call that fails, $STUB_HANGS: of the one that does not end. What
+# kubectl apply --kustomize would send is made by the real one, $REAL_KUBECTL; what is applied is a revision more than
+# before, the 7th. Fields end with the unit separator, records with the record separator.
 set -u
 
 call="${0##*/} $*" input='' manifests=''
@@ -17,6 +18,10 @@ if [ "$(wc -c <"$STUB_FOLDER/count")" = "${STUB_FAILS:-}" ]; then
     echo "${call%% *}: this call fails" >&2
     exit 7
 fi
+if [ "$(wc -c <"$STUB_FOLDER/count")" = "${STUB_HANGS:-}" ]; then
+    touch "$STUB_FOLDER/hangs"
+    exec sleep 60
+fi
 while IFS=$'\x1f' read -r -d $'\x1e' start output code; do
     if [[ "$call" == "$start"* ]]; then
         printf '%s' "$output"
@@ -26,6 +31,11 @@ done <"$STUB_FOLDER/answers"
 case $call in
 *kubernetes\\.io/revision*)
     applied=$(tr '\036' '\n' <"$STUB_FOLDER/calls" | grep --count $'^kubectl apply --kustomize k8s/rendered\x1f')
-    echo $((7 + applied))
+    revision=$((7 + applied))
+    if [[ "$call" == *" get replicasets "* ]]; then
+        for ((number = 1; number <= revision; number++)); do echo "hash-$number $number"; done
+    else
+        echo "$revision"
+    fi
     ;;
 esac

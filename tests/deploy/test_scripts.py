@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -277,16 +278,71 @@ def test_a_version_that_does_not_become_ready_is_taken_back(stage: Stage) -> Non
     assert played.starting(UNDONE)[0].line == f"{UNDONE} --to-revision=7", "the one that ran before this one"
 
 
-@pytest.mark.parametrize("ran", ["8", ""])
-def test_only_what_ran_before_is_put_back(stage: Stage, ran: str) -> None:
+@pytest.mark.parametrize("worked", ["hash-7", ""])
+def test_only_what_ran_before_is_put_back(stage: Stage, worked: str) -> None:
     """The same version started anew, as after a drain, or the first ever: one step back would be other rules."""
     never = (f"{KUBE} rollout status", "exceeded its progress deadline\n", 1)
-    revision = (f"{KUBE} get deployment/bank-stream --ignore-not-found", ran, 0)
-    played = stage.play("k8s/bin/deploy", answers=[never, revision])
+    revision = (f"{KUBE} get deployment/bank-stream --ignore-not-found", "7", 0)
+    proven = (f"{KUBE} get configmap proven", worked, 0)
+    played = stage.play("k8s/bin/deploy", answers=[never, revision, proven])
     assert played.code == 1
     assert not played.starting(UNDONE)
     assert "is not taken back" in played.said
-    assert ("the one that ran before" if ran else "no version before this one") in played.said
+    assert ("the one that ran before" if worked else "no version before this one") in played.said
+
+
+NOTED = f"{KUBE} create configmap proven --from-literal version="
+
+
+def test_what_was_seen_to_work_is_noted_in_the_cluster(stage: Stage) -> None:
+    (noted,) = stage.play("k8s/bin/smoke").starting(NOTED)
+    assert noted.line == f"{NOTED}hash-7 --dry-run=client --output yaml"
+    assert not stage.play("k8s/bin/smoke", answers=[(CHECK, "FAIL database\n", 1)]).starting(NOTED)
+    assert not stage.play("k8s/bin/deploy").starting(NOTED), "ready is not enough"
+
+
+def test_a_version_whose_deployment_was_aborted_is_not_the_one_before(stage: Stage) -> None:
+    """Number 7 is there and was never seen to work, as an aborted build leaves it: its workspace is empty."""
+    proven = (f"{KUBE} get configmap proven", "hash-4", 0)
+    never = (f"{KUBE} rollout status deployment/bank-stream --timeout=1s", "exceeded its progress deadline\n", 1)
+    later = {"ROLLOUT_TIMEOUT": "1s"}
+    played = stage.play("k8s/bin/deploy", answers=[proven, never], environment=later)
+    assert [one.line for one in played.starting(UNDONE)] == [f"{UNDONE} --to-revision=4"]
+    assert "was not seen to work: the version before is number 4" in played.said
+    by_hand = stage.play("k8s/bin/rollback", answers=[proven])
+    assert [one.line for one in by_hand.starting(UNDONE)] == [f"{UNDONE} --to-revision=4"]
+    further = stage.play("k8s/bin/rollback")
+    assert [one.line for one in further.starting(UNDONE)] == [UNDONE], "from what works, one step"
+
+
+@pytest.mark.parametrize("script", [*STEPS, *OTHERS])
+def test_wherever_a_build_is_aborted_its_last_line_says_how_to_go_on(stage: Stage, script: str) -> None:
+    calls = stage.play(f"k8s/bin/{script}", environment=UNSEEN).lines
+    for number, call in enumerate(calls, start=1):
+        played = stage.abort(f"k8s/bin/{script}", at=number)
+        assert played.code not in (0, -15), f"{call}: {played.said}"
+        assert played.way_on.startswith(f"{script}: "), f"{call}: {played.said}"
+        assert len(played.lines) <= number + 1, f"it went on after {call}: {played.lines[number:]}"
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_rollout_that_is_aborted_is_neither_taken_back_nor_taken_for_good(stage: Stage, by: signal.Signals) -> None:
+    calls = stage.play("k8s/bin/deploy", environment=UNSEEN).lines
+    rollout = next(n for n, line in enumerate(calls, start=1) if line.startswith(f"{KUBE} rollout status"))
+    played = stage.abort("k8s/bin/deploy", at=rollout, by=by)
+    assert played.code == 143
+    assert f"interrupted by {by.name}" in played.said
+    assert "run it again, or k8s/bin/rollback" in played.way_on
+    assert not played.starting(UNDONE) + played.starting(NOTED)
+
+
+@pytest.mark.parametrize("how", ["fails", "aborted"])
+def test_the_registrys_login_does_not_outlive_a_push(stage: Stage, how: str) -> None:
+    calls = stage.play("k8s/bin/push").lines
+    push = next(n for n, line in enumerate(calls, start=1) if line.startswith("docker push"))
+    played = stage.play("k8s/bin/push", fails=push) if how == "fails" else stage.abort("k8s/bin/push", at=push)
+    assert played.lines[-1] == f"docker logout {REGISTRY}"
+    assert played.code != 0 and "run it again" in played.way_on
 
 
 def test_a_failed_rollout_ends_with_the_version_before(stage: Stage) -> None:
