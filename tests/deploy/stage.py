@@ -31,6 +31,8 @@ DESCRIBE = "aws cloudformation describe-stacks --stack-name bank-stream"
 KUBE = "kubectl --namespace bank-stream"
 STATUS = f"{KUBE} exec deployment/bank-stream --container driver -- python -m pipeline status"
 
+REPLICAS = f"{KUBE} get deployment/bank-stream --output jsonpath={{.spec.replicas}}"
+
 UNIT, RECORD = "\x1f", "\x1e"
 
 Answer = tuple[str, str, int]
@@ -75,6 +77,7 @@ ANSWERS: tuple[Answer, ...] = (
     ("git rev-parse", COMMIT, 0),
     (f"{KUBE} get configmap proven", "hash-7", 0),
     (f"{KUBE} get job", "SuccessCriteriaMet Complete", 0),
+    (REPLICAS, "1", 0),
     (f"{KUBE} get deployment/bank-stream --output", f"{REGISTRY}/bank-stream:{LIVE} settings-7h29f6k4mm", 0),
     (f"{KUBE} get pods", "pod/bank-stream-1\n", 0),
     (f"{KUBE} exec pod/", told(), 0),

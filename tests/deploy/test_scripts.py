@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
@@ -14,7 +15,7 @@ import yaml
 
 from pipeline.health import LONGEST_START
 from tests.deploy.manifests import K8S, ROOT, Manifest, driver, environment, spark_defaults, the
-from tests.deploy.stage import COMMIT, KUBE, LIVE, OUTPUTS, REGISTRY, STATUS, Played, Stage, status, told
+from tests.deploy.stage import COMMIT, KUBE, LIVE, OUTPUTS, REGISTRY, REPLICAS, STATUS, Played, Stage, status, told
 
 STEPS = ["check", "build", "scan", "infrastructure", "push", "migrate", "deploy", "smoke"]
 OTHERS = ["render", "rollback", "redrive", "drain", "teardown"]
@@ -494,6 +495,39 @@ def test_a_teardown_is_refused_while(stage: Stage, why: str) -> None:
     told = stage.play("k8s/bin/teardown", answers=[(STATUS, REFUSED[why], 1)], environment={"FORCE": "yes"})
     assert told.code == 0, told.said
     assert told.lines[-1] == "eksctl delete cluster --name Spark --wait"
+
+
+def drained(answer: str, *, code: int = 0) -> list[tuple[str, str, int]]:
+    """No pod is there to ask; the one of the job prints this between its log's own lines, and ends so."""
+    log = f'{{"event": "connected"}}\n{answer}\n{{"event": "done"}}\n'
+    gone = "error: no pods are there\n", 1
+    return [
+        (REPLICAS, "0", 0),
+        (f"{KUBE} exec", *gone),
+        (f"{KUBE} logs job/bank-stream-status-", log, 0),
+        (f"{KUBE} get job/bank-stream-status-", "Failed" if code else "Complete", 0),
+    ]
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_drained_service_is_looked_at_by_a_pod_of_its_own(stage: Stage, code: int) -> None:
+    """Which ends with 1, as nobody holds the leases: that says nothing here."""
+    played = stage.play("k8s/bin/teardown", answers=drained(json.dumps(json.loads(status()), indent=2), code=code))
+    assert played.code == 0, played.said
+    (job,) = played.starting("kubectl apply --kustomize k8s/rendered/job")
+    container = yaml.safe_load(job.manifests)["spec"]["template"]["spec"]["containers"][0]
+    assert container["args"] == ["python", "-m", "pipeline", "status", "--json"]
+    assert environment(container)["MYSQL_SECRET_ID"] == "bank/stream-operator"
+    assert played.lines[-1] == "eksctl delete cluster --name Spark --wait"
+
+
+@pytest.mark.parametrize("why", sorted(REFUSED))
+def test_a_teardown_of_a_drained_service_is_refused_while(stage: Stage, why: str) -> None:
+    answer = json.dumps(json.loads(REFUSED[why]), indent=2) if REFUSED[why] else "ERROR the database is away"
+    played = stage.play("k8s/bin/teardown", answers=drained(answer, code=1))
+    assert played.code == 1
+    assert "refused, nothing was changed" in played.said
+    assert not played.starting("eksctl") + played.starting(f"{KUBE} scale") + played.starting("aws cloudformation")
 
 
 def test_a_teardown_drains_first_and_removes_the_cluster_only(stage: Stage) -> None:
