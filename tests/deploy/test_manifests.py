@@ -237,7 +237,18 @@ def test_a_standby_is_a_second_driver(tmp_path: Path) -> None:
     here = "/".join([".."] * (len(tmp_path.parts) - 1) + [str(K8S.relative_to("/"))])
     wanted = {"resources": [f"{here}/overlays/fargate"], "components": [f"{here}/components/standby"]}
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(wanted))
-    assert the("Deployment", "bank-stream", kustomized(tmp_path))["spec"]["replicas"] == 2
+    manifests = kustomized(tmp_path)
+    drivers = the("Deployment", "bank-stream", manifests)["spec"]
+    assert drivers["replicas"] == 2
+    budget = the("PodDisruptionBudget", "bank-stream", manifests)
+    for version in VERSIONS:
+        kubernetes_validate.validate(budget, version, strict=True)
+    assert budget["metadata"]["namespace"] == "bank-stream"
+    assert budget["spec"]["maxUnavailable"] == 1, "neither both at once, nor for ever none"
+    chosen = budget["spec"]["selector"]["matchLabels"].items()
+    assert chosen <= drivers["template"]["metadata"]["labels"].items()
+    assert not chosen <= executor(tuple(manifests))["metadata"]["labels"].items()
+    assert not [one for one in overlay("fargate") if one["kind"] == "PodDisruptionBudget"]
 
 
 def test_the_clusters_profiles_take_every_pod() -> None:
