@@ -147,3 +147,18 @@ def test_an_alert_has_a_name_a_severity_a_text_and_its_place_in_the_operators_bo
     assert len(set(told_of)) == len(told_of)
     assert {rule["labels"]["severity"] for rule in RULES} == {"critical", "warning", "info"}
     assert all(rule["annotations"]["summary"] for rule in RULES)
+
+
+def test_a_new_installation_has_a_day_and_more_for_its_first_audit() -> None:
+    """Else it alarms from the first hour on, and says that a day and a half have passed."""
+    (rule,) = [rule for rule in RULES if rule["alert"] == "AuditMissing"]
+    expected = (
+        r"max\(bank_stream_audit_age_seconds\) > (\d+) "
+        r"or \(absent_over_time\(bank_stream_audit_age_seconds\[(\d+)h\]\) "
+        r"and on \(\) count_over_time\(\(max\(bank_stream_leading\) == 1\)\[(\d+)h:(\d+)m\]\) > (\d+)\)"
+    )
+    found = re.fullmatch(expected, rule["expr"])
+    assert found, "what it waits for is no longer what this test knows"
+    age, absent, window, step, samples = map(int, found.groups())
+    assert age == absent * 3600 == window * 3600 == 36 * 3600
+    assert 24 * 60 + 60 < samples * step < window * 60, "led for more than the day that the audit comes round in"
