@@ -23,7 +23,7 @@ from pipeline.records import Extent, Range
 from tests.contract.streams import TestStream
 from tests.integration.messages import quote, transfer
 from tests.integration.operated import OWNER, Operated
-from tests.integration.test_audit import ALL, RICH, SHOP, TAMPERED, found
+from tests.integration.test_audit import ALL, NOBODY, RICH, SHOP, TAMPERED, found
 from tests.integration.test_audit import bank as bank
 from tests.integration.test_operations_redrive import account, data
 from tests.schema import Schema
@@ -111,6 +111,28 @@ def test_a_finding_of_the_last_audit_stands_while_the_next_is_under_way(
     assert bank.schema.query(UNDER_WAY)[0][0] > noted
     assert verdict(bank) == before
     assert found(bank, *ALL) == {"balance_differs": 1}
+
+
+def test_a_redrive_accounts_for_no_more_rows_because_of_an_interruption(
+    bank: Operated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One row is its, of a message that was audited before; a second one of that moment is not."""
+    bank.json("audit", *ALL)
+    bank.stream.put(*[data(quote()) for _ in range(4)])
+    bank.consume()
+    account(bank, NOBODY, "0.00")
+    assert bank.json("redrive", "--reason", "no_account")["applied"] == 1
+    bank.schema.execute(
+        "INSERT INTO transactions (origin_account, destination_account, memo, transfer_value, time_stamp, status,"
+        " event_id, applied_at) SELECT origin_account, destination_account, memo, 0, time_stamp, -4,"
+        " REPEAT('x', 16), applied_at FROM transactions ORDER BY id DESC LIMIT 1"
+    )
+    bank.stream.put(*[data(transfer(RICH, SHOP, number)) for number in range(1, 5)])
+    bank.consume()
+    for at in range(2, 6):
+        forget(bank)
+        assert interrupted(bank, at, monkeypatch)
+        assert found(bank, *ALL) == {"invented_row": 1}, f"interrupted at read {at}"
 
 
 def test_an_older_audit_leaves_the_marks_of_a_newer_one(bank: Operated, monkeypatch: pytest.MonkeyPatch) -> None:
