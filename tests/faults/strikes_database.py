@@ -67,18 +67,21 @@ def read_only(scene: Scene, name: str) -> None:
 
 def out_of_connections(scene: Scene, name: str) -> None:
     scene.working()
-    ((before,),) = scene.database.query("SELECT @@max_connections")
     with ExitStack() as held:
-        scene.database.execute("SET GLOBAL max_connections = 10")
+        administrator = held.enter_context(closing(scene.database.connect()))  # the looks have the one that is left
+        cursor = held.enter_context(closing(administrator.cursor()))
+        cursor.execute("SET @before = @@max_connections")
+        cursor.execute("SET GLOBAL max_connections = 10")
         try:
             _occupy(scene, held)
-            for (connection,) in scene.database.query(_CONNECTIONS, (scene.schema.name,)):
+            cursor.execute(_CONNECTIONS, (scene.schema.name,))
+            for (connection,) in cursor.fetchall():
                 with suppress(mysql.connector.Error):
-                    scene.database.execute(f"KILL {connection}")
+                    cursor.execute(f"KILL {connection}")
             _occupy(scene, held)
             _wait_for_errors(scene, name, TOO_MANY)
         finally:
-            scene.database.execute(f"SET GLOBAL max_connections = {before}")
+            cursor.execute("SET GLOBAL max_connections = @before")
 
 
 _CONNECTIONS = f"SELECT id FROM information_schema.processlist WHERE user = '{CLERK}' AND db = %s"
