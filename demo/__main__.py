@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from shlex import quote
 from typing import Annotated
 
 import mysql.connector
@@ -17,7 +18,7 @@ from rich.console import Console
 
 from demo.job import Progress, job
 from demo.reconciliation import Reconciliation, reconcile, take_snapshot
-from demo.stage import REGION, SHARDS, Stage, stage
+from demo.stage import SHARDS, SMALL_BATCHES, Stage, stage
 from demo.view import table_of, watch
 from pipeline.errors import PipelineError
 from producers.kinesis import PutError, Sent
@@ -130,10 +131,14 @@ def _tell(here: Stage, result: Reconciliation, console: Console) -> None:
 def _keep(here: Stage, console: Console) -> None:
     where = here.database
     mysql = f"mariadb -h{where.host} -P{where.port} -u{where.user} -p{where.password} {where.name}"
-    aws = (
-        f"AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo AWS_DEFAULT_REGION={REGION} AWS_ENDPOINT_URL={here.aws.url}"
+    settings = {name: value for name, value in here.environment.items() if name not in SMALL_BATCHES}
+    lines = (
+        "Until Ctrl-C, in another terminal:",
+        mysql,
+        f"export {' '.join(f'{name}={quote(value)}' for name, value in settings.items())}",
+        "make run, .venv/bin/python -m pipeline status, or any other command of docs/operations.md",
     )
-    console.print(f"Until Ctrl-C:\n{mysql}\n{aws}", markup=False, soft_wrap=True)
+    console.print("\n".join(lines), markup=False, soft_wrap=True)
     with suppress(KeyboardInterrupt):
         threading.Event().wait()
 

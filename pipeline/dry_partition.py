@@ -79,6 +79,7 @@ class _DryWork(UnitOfWork):
     ) -> None:
         super().__init__(lane, routes, _ReadingStore(store), to_letter)
         self._examples = examples
+        self._rereading = True  # no INSERT finds a position that has its row: all are looked up
 
     def _known(self, transaction: Transaction, chunk: Sequence[Event[Any]]) -> set[Key]:
         transaction.execute("START TRANSACTION READ ONLY")

@@ -75,10 +75,10 @@ class Traffic:
             return PARTITION_KEY, BROKEN[int(draw() * len(BROKEN))]
         kind = self._draw_type(draw())
         fields: Fields = self._makers[kind]()
-        key = str(fields[_KEY_FIELDS[kind]]) if self._by_account else PARTITION_KEY
         if draw() < self._odd:
             changes = ODDITIES[kind]
             changes[int(draw() * len(changes))](fields, self._messages)
+        key = str(fields[_KEY_FIELDS[kind]]) if self._by_account else PARTITION_KEY  # as it is sent
         if self._ids and draw() < self._ids:
             return self._with_id(key, fields)
         return key, self._encode(fields).encode()

@@ -10,10 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from pipeline.operations.commands import Json, Who, app, run, shown
-from pipeline.operations.output import WrongUsage, answer, progress
+from pipeline.operations.output import WrongUsage, answer, progress, table
 from pipeline.records import EPOCH
 
 if TYPE_CHECKING:
@@ -170,16 +169,17 @@ def _answer(run: _Audit, spanned: bool, as_json: bool) -> None:
         "findings": dict(findings.counts),
         "examples": [one._asdict() for one in findings.examples],
     }
-    title = "the first audit: noted where the next one begins" if not (spanned or run.last) else "audited"
-    table = Table("", "", box=None, title=title, show_header=False)
-    table.title_justify = "left"
+    if not (spanned or run.last):
+        answer(as_json, data, "the first audit: nothing to look at yet, noted where the next one begins")
+        return
+    counts = table("", "", whole=1, show_header=False)
     for name, number in {**run.counts, **findings.counts}.items():
-        table.add_row(name, shown(number))
-    found = Table("finding", "where", "", box=None)
+        counts.add_row(name, shown(number))
+    found = table("finding", "where", "", whole=1)
     for one in findings.examples:
         found.add_row(*one)
     verdict = f"{findings.counts.total():,} findings" if findings.counts else "all holds"
-    answer(as_json, data, table, "", verdict, *([found] if findings.examples else []))
+    answer(as_json, data, "audited", counts, "", verdict, *([found] if findings.examples else []))
 
 
 def _moment(marks: Marks) -> datetime:

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from pipeline.operations.commands import Json, app, run
-from pipeline.operations.output import WrongUsage, answer, progress
+from pipeline.operations.output import WrongUsage, answer, progress, table
 
 if TYPE_CHECKING:
     from pipeline.operations.compare import Comparison
@@ -110,10 +110,10 @@ def _shown(found: Comparison, here: str, there: str) -> Sequence[Table | str]:
         told += f"; {found.ignored:,} that only {here} has lie outside the span"
     if not found.counts:
         return (told,)
-    counts = Table(here, there, "messages", box=None)
+    counts = table(here, there, "messages")
     for (ours, theirs), count in found.counts.most_common():
         counts.add_row(ours, theirs, f"{count:,}")
-    shown = Table("event", here, there, "changed", box=None)
+    shown = table("event", here, there, "changed", whole=1)
     for one in found.examples:
         shown.add_row(one.event.hex(), one.here, one.there, one.changed)
     return told, counts, "", "Some of them:", shown

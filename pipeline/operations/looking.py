@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.operations.commands import Json, Reason, Type, app, run, shown
-from pipeline.operations.output import Declined, age, answer, aside, plain, progress
+from pipeline.operations.output import Declined, age, answer, aside, plain, progress, table
 from pipeline.spans import span
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ def _check(bench: Workbench, tasks: int, as_json: bool) -> int:
     with progress("looking", len(looks)) as advance:
         findings: list[Finding] = []
         for what, look in looks:
-            findings += looked(what, look, aws)
+            findings += [one for one in looked(what, look, aws) if one not in findings]
             advance(1)
-    table = Table("", "what", "how it is", "what to do", box=None)
+    shown = table("", "what", "how it is", "what to do", whole=1)
     for one in findings:
-        table.add_row(Text(one.state, style=_COLOURS[one.state]), one.what, one.text, one.mend)
-    answer(as_json, [{**one._asdict(), "state": str(one.state)} for one in findings], table)
+        shown.add_row(Text(one.state, style=_COLOURS[one.state]), one.what, one.text, one.mend)
+    answer(as_json, [{**one._asdict(), "state": str(one.state)} for one in findings], shown)
     return int(any(one.state == State.fail for one in findings))
 
 
@@ -102,16 +102,16 @@ def _status_tables(found: Status) -> list[Any]:
         f"{owner} ({'alive: its counter moved' if owner in found.alive else 'no sign of life in 5 s'})"
         for owner in sorted(found.holders)
     )
-    shards = Table("shard", "position", "behind", "records waiting", "caught up until", "", box=None)
+    shards = table("shard", "position", "behind", "records waiting", "caught up until", "", whole=1)
     for one in found.shards:
         behind = "" if one.behind is None else span(timedelta(seconds=one.behind))
         caught_up = "" if one.caught_up is None else f"{span(timedelta(seconds=one.caught_up))} ago"
         shards.add_row(one.shard, one.position, behind, one.waiting, caught_up, one.wrong)
-    rows = Table("table", "rows, last 5 min", "newest", box=None)
+    rows = table("table", "rows, last 5 min", "newest")
     for name, recent in found.rows.items():
         rows.add_row(name, shown(recent.rows), f"{recent.newest:%F %T} UTC" if recent.newest else "none")
     retention = f"the stream keeps {found.stream.retention_hours} h"
-    letters = [_letters_table(found.letters, f"open letters ({retention})")] if found.letters else ["no open letters"]
+    letters = [f"open letters ({retention})", _letters_table(found.letters)] if found.letters else ["no open letters"]
     mails = f"mails: {found.mails_waiting:,} waiting, {found.mails_parked:,} parked"
     wrong = [Text(line, style="bold red") for line in found.wrong]
     return [
@@ -164,7 +164,8 @@ def _letters(
     groups = grouped(found.open)
     data = {"open": [group._asdict() for group in groups], "settled": len(found.settled)}
     settled = f"{len(found.settled):,} more are settled: their message has its row; `redrive` and `purge` delete them"
-    answer(as_json, data, _letters_table(groups, f"{len(found.open):,} open letters"), settled if found.settled else "")
+    shown = [_letters_table(groups)] if groups else []
+    answer(as_json, data, f"{len(found.open):,} open letters", *shown, *([settled] if found.settled else []))
     return 0
 
 
@@ -176,10 +177,10 @@ def _one_letter(bench: Workbench, key: int, as_json: bool) -> int:
     if stored is None:
         raise Declined(f"there is no letter {key}: `letters --export FILE` lists all keys")
     fields = as_fields(stored, stored.letter.identity in bench.rows_exist([stored.letter.identity]))
-    table = Table(show_header=False, box=None)
+    shown = table("", "", whole=1, show_header=False)
     for name, value in fields.items():
-        table.add_row(name, json.dumps(value, default=str, ensure_ascii=False) if name == "payload" else str(value))
-    answer(as_json, fields, table)
+        shown.add_row(name, json.dumps(value, default=str, ensure_ascii=False) if name == "payload" else str(value))
+    answer(as_json, fields, shown)
     return 0
 
 
@@ -192,13 +193,12 @@ def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
         raise WrongUsage(f"cannot write {path}: {error.strerror}") from None
 
 
-def _letters_table(groups: list[Group], title: str) -> Table:
-    table = Table("reason", "type", "letters", "oldest", "newest", "most attempts", box=None, title=title)
-    table.title_justify = "left"
+def _letters_table(groups: list[Group]) -> Table:
+    found = table("reason", "type", "letters", "oldest", "newest", "most attempts", whole=2)
     for group in groups:
         moments = (f"{age(group.oldest)} ago", f"{age(group.newest)} ago")
-        table.add_row(group.reason, group.type or "(none)", shown(group.letters), *moments, shown(group.attempts))
-    return table
+        found.add_row(group.reason, group.type or "(none)", shown(group.letters), *moments, shown(group.attempts))
+    return found
 
 
 @app.command()
@@ -218,9 +218,9 @@ def _log(bench: Workbench, most: int, as_json: bool) -> int:
     from pipeline.operations.journal import last
 
     entries = last(bench, most)
-    table = Table("began (UTC)", "ended", "who", "command", "arguments", "counts", box=None)
+    told = table("began (UTC)", "ended", "who", "command", "arguments", "counts")
     for one in entries:
         ended = f"{one.ended_at:%T}" if one.ended_at else "not"
-        table.add_row(f"{one.began_at:%F %T}", ended, one.who, one.command, one.arguments, one.counts or "")
-    answer(as_json, [one._asdict() for one in entries], table)
+        told.add_row(f"{one.began_at:%F %T}", ended, one.who, one.command, one.arguments, one.counts or "")
+    answer(as_json, [one._asdict() for one in entries], told)
     return 0

@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from pipeline.operations.commands import Json, Reason, Who, Yes, app, run, shown
-from pipeline.operations.output import Declined, WrongUsage, answer, ask, progress
+from pipeline.operations.output import Declined, WrongUsage, answer, ask, progress, table
 
 if TYPE_CHECKING:
     from pipeline.operations.workbench import Workbench
@@ -23,12 +22,11 @@ _MOMENTS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"]
 
 def counted(as_json: bool, title: str, counts: Mapping[str, int]) -> None:
     """What was done, as a table of counts."""
-    table = Table("", "", box=None, title=title, show_header=False)
-    table.title_justify = "left"
+    rows = table("", "", whole=1, show_header=False)
     for name, number in sorted(counts.items()):
         if number:
-            table.add_row(name, shown(number))
-    answer(as_json, dict(sorted(counts.items())), table)
+            rows.add_row(name, shown(number))
+    answer(as_json, dict(sorted(counts.items())), title, *([rows] if rows.row_count else []))
 
 
 @app.command()
@@ -163,12 +161,18 @@ def _purge(bench: Workbench, days: float, reason: str | None, yes: bool, who: st
     ):
         counts["settled"] = delete(bench, settled, advance)
         counts["lost"] = delete(bench, lost, advance)
-    counted(as_json, "purged", counts)
+    counted(as_json, f"{total:,} letters purged", counts)
     return 0
 
 
 @app.command("accept-loss")
-def accept_loss(context: typer.Context, shard: str, yes: Yes = False, who: Who = None, as_json: Json = False) -> None:
+def accept_loss(
+    context: typer.Context,
+    shard: Annotated[str, typer.Argument(help="The shard's id, as `status` shows it.")],
+    yes: Yes = False,
+    who: Who = None,
+    as_json: Json = False,
+) -> None:
     """Let a shard go on that stopped because the stream had trimmed records before they were read. They are lost.
 
     A running service sees it within a minute.

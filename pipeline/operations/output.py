@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import typer
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
 
 from pipeline.errors import PipelineError
 from pipeline.spans import span
@@ -20,7 +22,15 @@ from pipeline.spans import span
 SAY_EVERY = 5.0
 """Seconds between two lines of progress where there is no terminal."""
 
-people = Console(highlight=False, markup=False, emoji=False)
+PLAIN_WIDTH = 240
+"""Columns where the answer goes to no terminal: a pipe, a file, `kubectl exec` without --tty."""
+
+people = Console(
+    highlight=False,
+    markup=False,
+    emoji=False,
+    width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH,
+)
 aside = Console(stderr=True, highlight=False, markup=False, emoji=False)
 """Progress and questions: stdout is the answer's alone."""
 
@@ -41,6 +51,15 @@ def answer(as_json: bool, data: Any, *shown: RenderableType) -> None:
         typer.echo(json.dumps(data, default=plain, ensure_ascii=False, indent=2))
     else:
         people.print(*shown, sep="\n")
+
+
+def table(*headers: str, whole: int = 0, show_header: bool = True) -> Table:
+    """An empty table whose cells are broken where they are too long, never cut: they hold names and commands to copy.
+
+    The first `whole` columns are broken only where nothing else is left to break.
+    """
+    columns = [Column(header, overflow="fold", no_wrap=n < whole) for n, header in enumerate(headers)]
+    return Table(*columns, box=None, show_header=show_header)
 
 
 def plain(value: object) -> str:

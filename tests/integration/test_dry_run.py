@@ -100,6 +100,16 @@ def test_what_it_says_is_what_then_happens_where_no_message_depends_on_another(q
     }
 
 
+def test_over_a_span_that_was_applied_it_says_that_every_row_is_there(quick: Trial) -> None:
+    quick.send(300)
+    assert quick.start("--until-caught-up").exit_code() == 0
+    job = quick.start("--dry-run", settings={"CONSUMER_NAME": "looks-at-another-span"})
+    assert job.exit_code() == 0, job.tail
+    said = outcomes(job.log.read_text())
+    assert sum(count for (_, outcome), count in said.items() if outcome == "duplicate") >= quick.rows() > 0
+    assert not [outcome for _, outcome in said if outcome.removeprefix("-").isdigit()]
+
+
 def test_examples_name_positions_and_identities_and_no_secret(quick: Trial, database: Schema) -> None:
     quick.send(300)
     told = dry(quick)

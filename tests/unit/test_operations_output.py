@@ -5,14 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import timedelta
+from io import StringIO
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from pipeline.__main__ import compose
 from pipeline.operations.commands import app
 from pipeline.operations.letters import read_key
-from pipeline.operations.output import WrongUsage
+from pipeline.operations.output import WrongUsage, table
 from pipeline.spans import span
 
 COMMANDS = sorted(one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands)
@@ -47,6 +49,15 @@ def test_wrong_settings_end_it_before_any_library_is_loaded() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ended.stdout == "2 set()\n", ended.stderr
     assert ended.stderr.startswith("the settings are wrong:")
+
+
+def test_nothing_in_a_table_is_cut_and_what_is_to_be_copied_stays_in_one_piece() -> None:
+    shown, screen = table("reason", "how it is", "what to do", whole=1), StringIO()
+    shown.add_row("balance_overflow", "a longer text than there is room for", "--retention-period-hours=" + "1" * 40)
+    Console(file=screen, width=60).print(shown)
+    assert "balance_overflow" in screen.getvalue()
+    assert "…" not in screen.getvalue()
+    assert screen.getvalue().count("1") == 40
 
 
 def test_a_key_is_a_number_or_an_identity() -> None:

@@ -125,6 +125,12 @@ def test_the_partition_key_is_constant_or_that_of_the_ordering() -> None:
         assert key == str(json.loads(data)["origin_accounts_id"])
 
 
+def test_what_is_odd_about_a_card_leaves_its_payments_with_one_partition_key() -> None:
+    for key, data in take(2_000, odd=0.5, partition_key="account", mix={"card_transaction": 1}):
+        if data.startswith(b'{"type": "card_transaction"'):
+            assert key == str(json.loads(data)["card_num"])
+
+
 def test_a_bank_has_unique_keys_and_existing_references() -> None:
     rows = make(SHAPE, 3)
     accounts, users = {row[0] for row in rows.accounts}, {row[0] for row in rows.users}
