@@ -29,10 +29,12 @@ _numbers = itertools.count()
 def pytest_configure() -> None:
     """What Spark needs to know: the Python of its workers, the address, and a Java where none is on the path.
 
-    A background job of a shell inherits that SIGINT is ignored, and so would all that is started from here.
+    A background job of a shell inherits that SIGINT is ignored, under nohup SIGHUP too; so would all it starts.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["SPARK_LOCAL_IP"] = servers.HERE
     installed = sorted(Path("/usr/lib/jvm").glob("java-[12]*-openjdk-*"))

@@ -7,7 +7,6 @@ from pathlib import Path
 from pipeline.cluster import options
 from pipeline.settings import Settings
 from tests import servers
-from tests.deploy.manifests import overlay, spark_defaults
 from tests.fake_job import FakeJob, Options
 from tests.faults.job import until
 
@@ -26,9 +25,7 @@ BACKLOG = {"a": 100_000}
 
 
 def test_executors_go_while_the_stream_is_idle_and_come_while_it_is_ahead(tmp_path: Path) -> None:
-    leaving = {name: value for name, value in spark_defaults(overlay("fargate")).items() if "decommission" in name}
-    assert leaving["spark.decommission.enabled"] == "true", "which is another way to go than being killed"
-    spark = {**leaving, **options(Settings.read(SETTINGS))}
+    spark = options(Settings.read(SETTINGS))
     wanted = Options(BACKLOG, seconds=0.2, cap=100, batch_length=INTERVAL, spark=spark, waits=True)
     with servers.spark_cluster(workers=2, cores=1) as cluster:
         job = FakeJob(tmp_path, wanted, environment={"SPARK_MASTER": cluster.url})
