@@ -200,7 +200,7 @@ class UnitOfWork:
     def _write(self, transaction: Transaction, decided: Decided, applied_at: datetime) -> None:
         """One INSERT per table, by event id; the rows' order in time is one microsecond a message."""
         rows: dict[str, list[tuple[bytes, bytes]]] = {}
-        tables: dict[str, EventTable] = {}
+        tables = {table.name: table for table in self._tables.values()}
         for (event, decision, likely), applied in zip(decided.rows, moments(applied_at), strict=False):
             domain, identity = self._routes[event.type], event.identity
             row = likely if decision.status == domain.likely else self._quoted(transaction, event, decision.status)
@@ -208,7 +208,6 @@ class UnitOfWork:
             for table, extra in decision.extra:
                 tables[table.name] = table
                 rows.setdefault(table.name, []).append((identity, transaction.quoted((*extra, identity)) + applied))
-        tables |= {domain.table.name: domain.table for domain in self._routes.values()}
         for name in sorted(rows):
             columns = (*tables[name].columns, "event_id", "applied_at")
             transaction.insert(name, columns, [row for _, row in sorted(rows[name])])
