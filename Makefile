@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 UV := uv==0.13.8
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
-.PHONY: help setup unit test check format lock demo cluster run bench soak deploy teardown clean
+.PHONY: help setup unit test mysql check format lock demo cluster run bench soak deploy teardown clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
@@ -17,6 +17,10 @@ unit: setup ## the tests that start no server: seconds
 
 test: setup ## all tests, against real servers of their own on this machine
 	@$(PYTHON) -m pytest
+
+mysql: setup ## the integration tests against MySQL, which is fetched into .cache first
+	@bash scripts/setup_mysql.sh
+	@TEST_DATABASE=mysql $(PYTHON) -m pytest tests/integration
 
 check: setup ## what CI runs: format, lint, types, packages, all tests
 	@$(PYTHON) -m ruff format --check .

@@ -60,6 +60,7 @@ def bench(
     odd: Annotated[float, typer.Option(min=0, max=1, help="Share of messages with something unusual or wrong.")] = 0.02,
     rate: Annotated[int, typer.Option(min=1, help="Messages a second that latency is measured at.")] = 500,
     seconds: Annotated[int, typer.Option(min=5, help="For how long.")] = 60,
+    mysql: Annotated[bool, typer.Option("--mysql", help="MySQL in place of MariaDB.")] = False,
     setting: Annotated[list[str] | None, typer.Option("--set", help="A setting of the job, as CHUNK_SIZE=300.")] = None,
 ) -> None:
     """How fast the service is on this machine, beside the old way and beside what the database can do at best.
@@ -91,7 +92,7 @@ def bench(
     found: list[list[Result]] = []
     with (
         TemporaryDirectory(prefix="bench-") as folder,
-        servers.mariadb(Path(folder), durable=True) as database,
+        (servers.mysql_server if mysql else servers.mariadb)(Path(folder), durable=True) as database,
         servers.moto() as aws,
         Watch() as watch,
     ):
@@ -104,7 +105,8 @@ def bench(
     results = medians(found)
     goals = judge(results, float(settings["BATCH_LENGTH"]))
     show(results, goals, console)
-    options = {
+    options: dict[str, object] = {
+        "database": "MySQL" if mysql else "MariaDB",
         "runs": runs,
         "messages": messages,
         "shards": shards,

@@ -22,6 +22,7 @@ KINDS = {
     "java": "JVM",
     "stream_consumer.py": "driver",
     "mariadb": "database",
+    "mysqld": "database",
     "moto.server": "moto",
 }
 """Part of a command line → kind; the first that fits. Anything else that the benchmark started is "benchmark"."""

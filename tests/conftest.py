@@ -1,7 +1,8 @@
 """Servers are started when the first test asks for one, once per run; every test has a schema of its own.
 
-With TEST_MYSQL_URL=mysql://user:password@host:port that server (MySQL, another MariaDB) takes the place of the private
-MariaDB; its user has to be allowed to create schemas, and the schemas of this run are dropped.
+With TEST_DATABASE=mysql a private MySQL takes the place of the private MariaDB (`make mysql`), and with
+TEST_DATABASE=mysql://user:password@host:port that server, whatever it is; its user has to be allowed to create schemas,
+and the schemas of this run are dropped.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tests import servers
 from tests.schema import Schema
 
 _numbers = itertools.count()
+PRIVATE = {"mariadb": servers.mariadb, "mysql": servers.mysql_server}
 
 
 def pytest_configure() -> None:
@@ -61,32 +63,33 @@ def _logs() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Schema]:
+def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Schema]:
     """A database server and an empty schema on it. A test that stops its server starts one with `servers.mariadb`."""
-    if given := os.environ.get("TEST_MYSQL_URL"):
+    given = os.environ.get("TEST_DATABASE", "mariadb")
+    if given in PRIVATE:
+        with PRIVATE[given](tmp_path_factory.mktemp(given)) as private:
+            yield private
+    else:
         where = parse_mysql_location(given)
         server = Schema(where.host, where.port, where.user, where.password, where.schema)
         own = server.another(f"bytecrunchers_{os.getpid()}")
         yield own
         own.drop()
-    else:
-        with servers.mariadb(tmp_path_factory.mktemp("mariadb")) as private:
-            yield private
 
 
 @pytest.fixture(scope="session")
-def migrated(mariadb_server: Schema) -> Iterator[Schema]:
+def migrated(database_server: Schema) -> Iterator[Schema]:
     """A schema that the migrations made; `database` copies its tables."""
-    template = mariadb_server.another(f"migrated_{os.getpid()}")
+    template = database_server.another(f"migrated_{os.getpid()}")
     migrations.upgrade(template.url)
     yield template
     template.drop()
 
 
 @pytest.fixture
-def empty_schema(mariadb_server: Schema) -> Iterator[Schema]:
+def empty_schema(database_server: Schema) -> Iterator[Schema]:
     """A schema without tables."""
-    schema = mariadb_server.another(f"empty_{os.getpid()}_{next(_numbers)}")
+    schema = database_server.another(f"empty_{os.getpid()}_{next(_numbers)}")
     yield schema
     schema.drop()
 

@@ -31,52 +31,24 @@ from tests.schema import Schema
 
 HERE = "127.0.0.1"
 ROOT = Path(__file__).resolve().parent.parent
+MYSQL = ROOT / ".cache" / "mysql"
 KINESIS_LOCAL = ROOT / ".cache" / "emulators" / "node_modules" / "kinesis-local" / "main.js"
 
 # Committed data survives kill9() in both; only `durable` survives a power cut too, and pays for it.
 FAST = ("--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--debug-no-sync", "--skip-sync-frm")
 DURABLE = ("--innodb-flush-log-at-trx-commit=1",)
+FAST_MYSQL = ("--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--skip-log-bin")
+USER = f"--user={pwd.getpwuid(os.getuid()).pw_name}"
 
 
-class MariaDB(Schema):
-    """A private MariaDB: where its schema `bytecrunchers` is, and its process."""
+class DatabaseServer(Schema):
+    """A private database server: where its schema `bytecrunchers` is, its data, and its process."""
 
-    def __init__(self, folder: Path, options: Sequence[str]) -> None:
+    process: Process
+
+    def __init__(self, folder: Path) -> None:
         super().__init__(HERE, free_port(), "root", "test", "bytecrunchers")
-        data, first = folder / "data", folder / "first.sql"
-        self.data = data
-        self.options = folder / "options.cnf"
-        """Read at every start; those of the command line outrank them."""
-        self.options.write_text("[mariadbd]\n")
-        user = f"--user={pwd.getpwuid(os.getuid()).pw_name}"
-        _make_data(data, user)
-        first.write_text(
-            "CREATE DATABASE IF NOT EXISTS bytecrunchers CHARACTER SET utf8mb4;\n"
-            "CREATE OR REPLACE USER root@'127.0.0.1' IDENTIFIED BY 'test';\n"
-            "GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n"
-        )
-        self.process = Process(
-            "mariadb",
-            [
-                program("mariadbd", "mariadb-server-core"),
-                f"--defaults-file={self.options}",
-                user,
-                f"--datadir={data}",
-                f"--tmpdir={folder}",
-                "--socket=socket",
-                f"--pid-file={folder / 'pid'}",
-                f"--port={self.port}",
-                f"--bind-address={HERE}",
-                f"--init-file={first}",
-                "--skip-name-resolve",
-                "--character-set-server=utf8mb4",
-                "--innodb-buffer-pool-size=256M",
-                "--innodb-log-file-size=256M",
-                *options,
-            ],
-            folder / "mariadb.log",
-            self._answers,
-        )
+        self.data = folder / "data"
 
     @property
     def pid(self) -> int:
@@ -102,6 +74,45 @@ class MariaDB(Schema):
         return True
 
 
+class MariaDB(DatabaseServer):
+    """A private MariaDB."""
+
+    def __init__(self, folder: Path, options: Sequence[str]) -> None:
+        super().__init__(folder)
+        first = folder / "first.sql"
+        self.options = folder / "options.cnf"
+        """Read at every start; those of the command line outrank them."""
+        self.options.write_text("[mariadbd]\n")
+        _make_data(self.data, USER)
+        first.write_text(
+            "CREATE DATABASE IF NOT EXISTS bytecrunchers CHARACTER SET utf8mb4;\n"
+            "CREATE OR REPLACE USER root@'127.0.0.1' IDENTIFIED BY 'test';\n"
+            "GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n"
+        )
+        self.process = Process(
+            "mariadb",
+            [
+                program("mariadbd", "mariadb-server-core"),
+                f"--defaults-file={self.options}",
+                USER,
+                f"--datadir={self.data}",
+                f"--tmpdir={folder}",
+                "--socket=socket",
+                f"--pid-file={folder / 'pid'}",
+                f"--port={self.port}",
+                f"--bind-address={HERE}",
+                f"--init-file={first}",
+                "--skip-name-resolve",
+                "--character-set-server=utf8mb4",
+                "--innodb-buffer-pool-size=256M",
+                "--innodb-log-file-size=256M",
+                *options,
+            ],
+            folder / "mariadb.log",
+            self._answers,
+        )
+
+
 def _make_data(data: Path, user: str) -> None:
     program("my_print_defaults", "mariadb-client-core")
     install = program("mariadb-install-db", "mariadb-server-core")
@@ -118,6 +129,69 @@ def mariadb(folder: Path, *, durable: bool = False, options: Sequence[str] = ())
     """A MariaDB with its data in `folder` (made where missing), ended by kill -9: the data is nobody's afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     server = MariaDB(folder.resolve(), (*(DURABLE if durable else FAST), *options))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill9()
+
+
+class MySQL(DatabaseServer):
+    """A private MySQL, of the version that scripts/setup_mysql.sh has unpacked, run by the loader it came with."""
+
+    def __init__(self, folder: Path, options: Sequence[str]) -> None:
+        super().__init__(folder)
+        libraries = MYSQL / "usr/lib/x86_64-linux-gnu"
+        if not libraries.exists():
+            raise Missing("MySQL is missing: run `bash scripts/setup_mysql.sh`, which unpacks it into .cache/mysql")
+        command = [
+            str(libraries / "ld-linux-x86-64.so.2"),
+            "--library-path",
+            str(libraries),
+            str(MYSQL / "usr/sbin/mysqld"),
+            "--no-defaults",
+            USER,
+            f"--basedir={MYSQL / 'usr'}",
+            f"--lc-messages-dir={MYSQL / 'usr/share/mysql'}",
+            f"--datadir={self.data}",
+            f"--tmpdir={folder}",
+        ]
+        first = folder / "first.sql"
+        first.write_text(
+            "CREATE DATABASE IF NOT EXISTS bytecrunchers CHARACTER SET utf8mb4;\n"
+            "CREATE USER IF NOT EXISTS root@'127.0.0.1' IDENTIFIED BY 'test';\n"
+            "GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n"
+        )
+        if not self.data.exists():
+            made = subprocess.run([*command, "--initialize-insecure"], capture_output=True, text=True)
+            if made.returncode:
+                raise RuntimeError(f"mysqld --initialize-insecure failed:\n{made.stderr[-2000:]}")
+        self.process = Process(
+            "mysql",
+            [
+                *command,
+                "--socket=socket",
+                "--mysqlx=OFF",
+                "--secure-file-priv=",
+                f"--pid-file={folder / 'pid'}",
+                f"--port={self.port}",
+                f"--bind-address={HERE}",
+                f"--init-file={first}",
+                "--skip-name-resolve",
+                "--innodb-buffer-pool-size=256M",
+                "--innodb-redo-log-capacity=256M",
+                *options,
+            ],
+            folder / "mysql.log",
+            self._answers,
+        )
+
+
+@contextmanager
+def mysql_server(folder: Path, *, durable: bool = False, options: Sequence[str] = ()) -> Iterator[MySQL]:
+    """A MySQL, otherwise like `mariadb`. Durable are its defaults: a binary log, both logs flushed at each commit."""
+    folder.mkdir(parents=True, exist_ok=True)
+    server = MySQL(folder.resolve(), (*(() if durable else FAST_MYSQL), *options))
     server.start()
     try:
         yield server

@@ -39,9 +39,9 @@ def test_the_stand_in_gives_every_record_once_and_in_order_however_it_is_asked()
     assert late.records == [r for r in put if r.shard == shard_id(0) and r.arrived_ms >= BEGAN_MS + 600]
 
 
-def test_the_ceiling_writes_every_decided_row_and_moves_every_balance(mariadb_server: Schema) -> None:
+def test_the_ceiling_writes_every_decided_row_and_moves_every_balance(database_server: Schema) -> None:
     workload = Workload(1_500, BEGAN_MS, accounts=300)
-    with bank(mariadb_server, workload, "ceiling") as schema, Watch() as watch:
+    with bank(database_server, workload, "ceiling") as schema, Watch() as watch:
         ceiling.run(schema, workload, 2, watch)
         written = sum(schema.query(f"SELECT COUNT(*) FROM {table}")[0][0] for table in TABLES)
         unmarked = sum(
@@ -52,9 +52,9 @@ def test_the_ceiling_writes_every_decided_row_and_moves_every_balance(mariadb_se
     assert written > 1_000
 
 
-def test_applying_alone_writes_the_rows_that_are_decided_one_after_the_other(mariadb_server: Schema) -> None:
+def test_applying_alone_writes_the_rows_that_are_decided_one_after_the_other(database_server: Schema) -> None:
     workload = Workload(1_500, BEGAN_MS, accounts=300)
-    with bank(mariadb_server, workload, "applying") as schema, Watch() as watch:
+    with bank(database_server, workload, "applying") as schema, Watch() as watch:
         applied = applying.run(schema, workload, 1, 100, watch)
         written = sum(schema.query(f"SELECT COUNT(*) FROM {table}")[0][0] for table in TABLES)
     assert written == decide(workload, 1).rows
@@ -63,10 +63,10 @@ def test_applying_alone_writes_the_rows_that_are_decided_one_after_the_other(mar
 
 
 def test_the_old_way_comes_to_the_rows_and_balances_that_are_decided_one_after_the_other(
-    mariadb_server: Schema,
+    database_server: Schema,
 ) -> None:
     workload = Workload(400, BEGAN_MS, accounts=300)
-    with bank(mariadb_server, workload, "old") as schema:
+    with bank(database_server, workload, "old") as schema:
         ((before,),) = schema.query(ceiling.BALANCES)
         assert old_way.run(schema, workload) > 0
         ((after,),) = schema.query(ceiling.BALANCES)

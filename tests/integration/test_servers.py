@@ -69,14 +69,14 @@ def test_a_program_that_is_missing_is_named_with_what_to_install(monkeypatch: py
         pass
 
 
-def test_a_dropped_schema_takes_the_connections_that_were_left_in_it(mariadb_server: Schema) -> None:
-    schema = mariadb_server.another(f"left_{os.getpid()}")
+def test_a_dropped_schema_takes_the_connections_that_were_left_in_it(database_server: Schema) -> None:
+    schema = database_server.another(f"left_{os.getpid()}")
     schema.execute("CREATE TABLE locked (id INT)")
     left = schema.connect()
     left.cursor().execute("LOCK TABLES locked WRITE")
     schema.drop()
     assert not left.is_connected()
-    assert mariadb_server.query("SHOW DATABASES LIKE %s", (schema.name,)) == []
+    assert database_server.query("SHOW DATABASES LIKE %s", (schema.name,)) == []
 
 
 def test_free_ports_lie_below_those_of_outgoing_connections() -> None:

@@ -85,22 +85,22 @@ def test_required_is_encrypted_and_disabled_is_not(secured: Secured) -> None:
     assert not cipher(database(secured.server, "DISABLED"))
 
 
-def test_a_server_without_tls_is_refused_where_tls_is_asked_for(mariadb_server: Schema, secured: Secured) -> None:
-    ((offered,),) = mariadb_server.query("SELECT @@have_ssl = 'YES'")
+def test_a_server_without_tls_is_refused_where_tls_is_asked_for(database_server: Schema, secured: Secured) -> None:
+    ((offered,),) = database_server.query("SELECT @@have_ssl = 'YES'")
     assert not offered, "this test needs a server without TLS"
-    assert not cipher(database(mariadb_server, "PREFERRED"))
+    assert not cipher(database(database_server, "PREFERRED"))
     for mode, ca in (("REQUIRED", None), ("VERIFY_CA", secured.ca)):
         with pytest.raises(Halted, match="not encrypted, though sslMode"):
-            database(mariadb_server, mode, ca).connect()
+            database(database_server, mode, ca).connect()
     with pytest.raises(Transient, match="2026"):
-        database(mariadb_server, "VERIFY_IDENTITY", secured.ca).connect()
+        database(database_server, "VERIFY_IDENTITY", secured.ca).connect()
 
 
 @pytest.mark.parametrize("mode", ["REQUIRED", "VERIFY_CA"])
 def test_migrations_refuse_a_server_without_tls_as_the_service_does(
-    mariadb_server: Schema, secured: Secured, mode: Tls
+    database_server: Schema, secured: Secured, mode: Tls
 ) -> None:
-    where = replace(parse_mysql_location(mariadb_server.url), tls=mode, ca=str(secured.ca))
+    where = replace(parse_mysql_location(database_server.url), tls=mode, ca=str(secured.ca))
     with pytest.raises(Fatal, match="not encrypted"):
         migrations.upgrade(where)
 
