@@ -20,7 +20,7 @@ from rich.table import Table
 
 from demo.stage import forget_surroundings
 from tests import servers
-from tests.faults import results
+from tests.faults import results, strikes_database
 from tests.faults.catalogue import FAULTS
 from tests.faults.fault import Fault, offered
 from tests.faults.round import Round, play
@@ -85,10 +85,14 @@ def each(
     rounds: Rounds = None,
     spark: Spark = False,
     long: Annotated[bool, typer.Option("--long", help="Each strike as often and as long as the table says.")] = False,
+    database: Annotated[
+        bool, typer.Option("--database", help="Only what strikes the database or its network.")
+    ] = False,
     note: Annotated[bool, typer.Option("--note", help="Keep the results for the table.")] = False,
 ) -> None:
     """One fault after the other, each in rounds of its own."""
-    chosen = [FAULTS[name] for name in names] if names else offered(FAULTS.values(), spark=spark)
+    among = strikes_database.FAULTS if database else FAULTS
+    chosen = [among[name] for name in names] if names else offered(among.values(), spark=spark)
     everything: list[Round] = []
     with _playing() as stage:
         for fault in chosen:
