@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,17 +13,14 @@ from rich.console import Console
 
 from benchmarks.goals import judge
 from benchmarks.machine import Watch
-from benchmarks.parts import Bench
+from benchmarks.parts import TUNED, Bench
 from benchmarks.results import Result, compared, keep, medians, show, spans
 from tests import servers
 
 app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
 console = Console()
 
-
-TUNED = {"BATCH_LENGTH": "1", "PARTITIONS": str(os.cpu_count()), "MAX_THREADS": "1"}
-"""A partition and a connection for each core, as the ceiling has a writer: where the database is no network away, more
-only wait for each other."""
+RATES = (100, 1_000, 5_000)
 
 
 class Part(StrEnum):
@@ -58,23 +55,25 @@ def bench(
     shards: Annotated[int, typer.Option(min=1, help="Shards of the stream.")] = 4,
     accounts: Annotated[int, typer.Option(min=100, help="Accounts of the bank.")] = 20_000,
     odd: Annotated[float, typer.Option(min=0, max=1, help="Share of messages with something unusual or wrong.")] = 0.02,
-    rate: Annotated[int, typer.Option(min=1, help="Messages a second that latency is measured at.")] = 500,
-    seconds: Annotated[int, typer.Option(min=5, help="For how long.")] = 60,
+    rate: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Messages a second that latency is measured at; 100, 1,000 and 5,000 unless named."),
+    ] = None,
+    seconds: Annotated[int, typer.Option(min=5, help="For how long, at each rate.")] = 60,
     mysql: Annotated[bool, typer.Option("--mysql", help="MySQL in place of MariaDB.")] = False,
     setting: Annotated[list[str] | None, typer.Option("--set", help="A setting of the job, as CHUNK_SIZE=300.")] = None,
 ) -> None:
     """How fast the service is on this machine, beside the old way and beside what the database can do at best.
 
     Everything is started here and ended here: a MariaDB with durable commits, moto for DynamoDB and SES, the job itself
-    (`python stream_consumer.py`). The backlog comes from a stand-in for Kinesis that costs 1 µs a message; latency is
-    measured on moto's Kinesis.
+    (`python stream_consumer.py`). The messages come from a stand-in for Kinesis that costs 1 µs each.
 
     - **(a) old**: a connection, one statement per look and write, and a commit for each message
     - **(b) ceiling**: the same rows and balances, decided beforehand, written by plain processes
     - **apply**: the second stage of (c) alone, from memory, with one lane and with all; what their time goes to
     - **(c) path**: the real job works off a backlog; clocked from its first plan to its last commit
     - **memory**: (c) over twice the messages: the largest resident sizes, and whether they grow
-    - **(d) latency**: from put to commit, at a steady rate
+    - **(d) latency**: from arrival to commit, at steady rates, with BATCH_LENGTH=0.5 unless --set says otherwise
     - **compare** (half an hour): (b) and (c) by message type, with hot accounts, refusals, letters, shards, aggregates
     - **cluster**: (c) on a Spark Master and two Workers of one core each
     - **driver**: its own part of a batch, with a thousand shards
@@ -87,7 +86,8 @@ def bench(
     """
     if quick:
         messages, seconds, runs = messages // 10, min(seconds, 20), 1
-    settings = {**TUNED, **dict(one.split("=", 1) for one in setting or [])}
+    rates = rate or RATES
+    settings = dict(one.split("=", 1) for one in setting or [])
     chosen = parts or list(USUAL)
     found: list[list[Result]] = []
     with (
@@ -101,9 +101,9 @@ def bench(
             found.append([])
             for part in chosen if number == 1 else [part for part in chosen if part not in ONCE]:
                 with console.status(f"{part.value}, run {number} of {runs if part not in ONCE else 1} …"):
-                    found[-1] += _run(run, part, rate, seconds)
+                    found[-1] += _run(run, part, rates, seconds)
     results = medians(found)
-    goals = judge(results, float(settings["BATCH_LENGTH"]))
+    goals = judge(results)
     show(results, goals, console)
     options: dict[str, object] = {
         "database": "MySQL" if mysql else "MariaDB",
@@ -112,15 +112,16 @@ def bench(
         "shards": shards,
         "accounts": accounts,
         "odd": odd,
-        "rate": rate,
+        "rates": rates,
         "seconds": seconds,
+        **TUNED,
         **settings,
     }
     console.print(*spans(results), *compared(results))
     console.print(f"written to {keep(results, goals, options)}")
 
 
-def _run(run: Bench, part: Part, rate: int, seconds: int) -> list[Result]:
+def _run(run: Bench, part: Part, rates: Sequence[int], seconds: int) -> list[Result]:
     match part:
         case Part.old:
             return [run.old()]
@@ -139,7 +140,7 @@ def _run(run: Bench, part: Part, rate: int, seconds: int) -> list[Result]:
         case Part.driver:
             return [run.many_shards()]
         case Part.latency:
-            return [run.latency(rate, seconds)]
+            return [run.latency(rate, seconds) for rate in rates]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from dataclasses import dataclass, replace
@@ -17,6 +18,11 @@ from tests import servers
 from tests.schema import Schema
 from tests.servers import Endpoint
 
+TUNED = {"BATCH_LENGTH": "1", "PARTITIONS": str(os.cpu_count()), "MAX_THREADS": "1"}
+"""A partition and a connection for each core, as the ceiling has a writer: where the database is no network away, more
+only wait for each other."""
+PROMPT = {**TUNED, "BATCH_LENGTH": "0.5"}
+"""The same where latency counts."""
 OLD_MESSAGES = 2_000
 CHUNK_SIZE: int = Settings.model_fields["chunk_size"].default
 
@@ -30,7 +36,8 @@ VARIATIONS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Bench:
-    """What the parts need. `messages`: of the ceiling and of the whole path. `settings`: of the job."""
+    """What the parts need. `messages`: of the ceiling and of the whole path. `settings`: of the job, where they are to
+    be others than `TUNED` (and `PROMPT`)."""
 
     server: Schema
     aws: Endpoint
@@ -56,7 +63,7 @@ class Bench:
         """(c) on a Master and two Workers of one core each."""
         with servers.spark_cluster(workers=2, cores=1) as cluster:
             keys = {"ACCESS_KEY": "test", "SECRET_KEY": "test"}  # the standard variables stay in the driver
-            settings = {**self.settings, **keys, "SPARK_MASTER": cluster.url, "NUM_CORES": "1"}
+            settings = {**keys, **self.settings, "SPARK_MASTER": cluster.url, "NUM_CORES": "1"}
             return replace(self, settings=settings).path("cluster")
 
     def many_shards(self, shards: int = 1_000, moving: int = 200, batches: int = 40) -> Result:
@@ -109,7 +116,7 @@ class Bench:
 
     def applying(self) -> list[Result]:
         """The second stage of (c) alone, by one lane and by as many as the job has."""
-        lanes = int(self.settings["PARTITIONS"])
+        lanes = int({**TUNED, **self.settings}["PARTITIONS"])
         return [self._applying(number) for number in sorted({1, lanes})]
 
     def _applying(self, lanes: int) -> Result:
@@ -128,7 +135,7 @@ class Bench:
         """(c), over `factor` times as many messages."""
         workload = self._workload(self.messages * factor)
         with bank(self.server, workload, f"path{factor}") as schema:
-            passed = whole_path.run(schema, self.aws, workload, self.settings, self.watch)
+            passed = whole_path.run(schema, self.aws, workload, {**TUNED, **self.settings}, self.watch)
         rate = passed.messages / passed.seconds
         facts = {
             "seconds": passed.seconds,
@@ -144,13 +151,20 @@ class Bench:
 
     def latency(self, rate: int, seconds: int) -> Result:
         """(d)"""
-        workload = self._workload(rate * seconds)
+        settings = {**PROMPT, **self.settings}
+        workload = replace(self._workload(rate * (latency.WARM_UP + seconds)), rate=rate)
         with bank(self.server, workload, "latency") as schema:
-            found = latency.run(schema, self.aws, workload, rate, self.settings, self.watch)
-        facts: dict[str, object] = {"until the locks": percentiles(found.taken), "until seen": percentiles(found.seen)}
+            found = latency.run(schema, self.aws, workload, settings, self.watch)
+        facts: dict[str, object] = {
+            "rate": rate,
+            "batch length": float(settings["BATCH_LENGTH"]),
+            "until the locks": percentiles(found.taken),
+            "until seen": percentiles(found.seen),
+        }
         p50, p95, p99 = percentiles(found.taken).values()
         figure = f"p50 {p50:.2f} s, p95 {p95:.2f} s, p99 {p99:.2f} s; seen {percentiles(found.seen)['p99']:.2f} s later"
-        return Result("(d)", f"latency at {rate} messages/s", figure, found.use, workload.count, facts=facts)
+        what = f"latency at {rate:,} messages/s, BATCH_LENGTH={settings['BATCH_LENGTH']}"
+        return Result(f"(d) {rate:,}/s", what, figure, found.use, rate * seconds, facts=facts)
 
 
 def growth(sizes: list[float]) -> float:

@@ -1,6 +1,9 @@
-"""A stream that costs next to nothing: a backlog, encoded beforehand, behind the part of Kinesis' API that a job uses.
+"""A stream that costs next to nothing: records encoded beforehand, behind the part of Kinesis' API that a job uses.
 
-    python -m benchmarks.stand_in PORT '{"count": 1000, "began_ms": 1900000000000}' http://127.0.0.1:5000
+    python -m benchmarks.stand_in PORT '{"count": 1000, "began_ms": 1700000000000}' http://127.0.0.1:5000
+
+A record is there from its arrival on: a workload of the past is a backlog, one of the future arrives at its rate, and
+`begin` moves all of it to the present once everything is ready for that.
 
 It never throttles, its iterators never expire, and nothing can be put. It also takes the batches of dead letters, which
 the emulator at the last address would spend 600 µs each on; DynamoDB's other calls go on to that.
@@ -12,7 +15,8 @@ import base64
 import json
 import socket
 import sys
-from bisect import bisect_left
+import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -32,6 +36,8 @@ from tests.servers import HERE, ROOT, Endpoint
 
 MOST_RECORDS = 10_000
 HASH_KEYS = 2**128
+STAMP = len("1700000000.000}")
+"""Bytes that an entry ends with: when it arrived."""
 
 
 class Shard:
@@ -45,13 +51,22 @@ class Shard:
     def add(self, record: Record) -> None:
         """Append the newest record."""
         self.entries.append(
-            b'{"SequenceNumber":"%s","ApproximateArrivalTimestamp":%.3f,"PartitionKey":"p","Data":"%s"}'
-            % (record.sequence.encode(), record.arrived_ms / 1000, base64.b64encode(record.data))
+            b'{"SequenceNumber":"%s","PartitionKey":"p","Data":"%s","ApproximateArrivalTimestamp":%s'
+            % (record.sequence.encode(), base64.b64encode(record.data), _stamp(record.arrived_ms))
         )
         self.sequences.append(int(record.sequence))
         self.arrivals.append(record.arrived_ms)
 
-    def index_of(self, request: Mapping[str, Any]) -> int:
+    def postpone(self, by_ms: int) -> None:
+        """Let everything arrive so much later."""
+        self.arrivals = [arrived + by_ms for arrived in self.arrivals]
+        self.entries = [entry[:-STAMP] + _stamp(at) for entry, at in zip(self.entries, self.arrivals, strict=True)]
+
+    def arrived(self, now_ms: float) -> int:
+        """How many records are there."""
+        return bisect_right(self.arrivals, now_ms)
+
+    def index_of(self, request: Mapping[str, Any], now_ms: float) -> int:
         """Where an iterator of GetShardIterator's five types begins."""
         kind = request["ShardIteratorType"]
         if kind == "AT_TIMESTAMP":
@@ -59,17 +74,30 @@ class Shard:
         if kind in ("AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER"):
             after = kind == "AFTER_SEQUENCE_NUMBER"
             return bisect_left(self.sequences, int(request["StartingSequenceNumber"]) + after)
-        return 0 if kind == "TRIM_HORIZON" else len(self.entries)
+        return 0 if kind == "TRIM_HORIZON" else self.arrived(now_ms)
 
-    def behind_ms(self, index: int) -> int:
-        """MillisBehindLatest of an answer that ends before `index`."""
-        return self.arrivals[-1] - self.arrivals[index - 1] if 0 < index < len(self.entries) else 0
+    def answer(self, name: str, start: int, limit: int, now_ms: float) -> bytes:
+        """GetRecords: what is there from `start` on."""
+        there = self.arrived(now_ms)
+        end = max(start, min(start + limit, there))
+        behind_ms = max(1, int(now_ms) - self.arrivals[end - 1]) if 0 < end < there else 0
+        return b'{"Records":[%s],"NextShardIterator":"%s %d","MillisBehindLatest":%d}' % (
+            b",".join(self.entries[start:end]),
+            name.encode(),
+            end,
+            behind_ms,
+        )
+
+
+def _stamp(arrived_ms: int) -> bytes:
+    return b"%10d.%03d}" % divmod(arrived_ms, 1000)
 
 
 class Stream:
     """The answers, by the name of the call."""
 
     def __init__(self, workload: Workload) -> None:
+        self._began_ms = workload.began_ms
         self._shards = {shard_id(number): Shard() for number in range(workload.shards)}
         self._width = HASH_KEYS // workload.shards
         for record in self._aggregated(workload) if workload.aggregate else workload.records():
@@ -80,6 +108,12 @@ class Stream:
             "GetShardIterator": self._iterator,
             "GetRecords": self._records,
         }
+
+    def begin(self, at_ms: int) -> None:
+        """Let the first record arrive then, and the others after it."""
+        for shard in self._shards.values():
+            shard.postpone(at_ms - self._began_ms)
+        self._began_ms = at_ms
 
     def _aggregated(self, workload: Workload) -> Iterator[Record]:
         """A KPL aggregate of each shard's next messages, with the sequence number of the first."""
@@ -125,18 +159,13 @@ class Stream:
 
     def _iterator(self, request: dict[str, Any]) -> bytes:
         shard = request["ShardId"]
-        return json.dumps({"ShardIterator": f"{shard} {self._shards[shard].index_of(request)}"}).encode()
+        index = self._shards[shard].index_of(request, time.time() * 1000)
+        return json.dumps({"ShardIterator": f"{shard} {index}"}).encode()
 
     def _records(self, request: dict[str, Any]) -> bytes:
         name, _, start = request["ShardIterator"].partition(" ")
-        shard = self._shards[name]
-        end = min(int(start) + min(request.get("Limit", MOST_RECORDS), MOST_RECORDS), len(shard.entries))
-        return b'{"Records":[%s],"NextShardIterator":"%s %d","MillisBehindLatest":%d}' % (
-            b",".join(shard.entries[int(start) : end]),
-            name.encode(),
-            end,
-            shard.behind_ms(end),
-        )
+        limit = min(request.get("Limit", MOST_RECORDS), MOST_RECORDS)
+        return self._shards[name].answer(name, int(start), limit, time.time() * 1000)
 
 
 class Letters:
@@ -176,6 +205,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(self.letters.count())
 
+    def do_PUT(self) -> None:
+        self.stream.begin(int(self.rfile.read(int(self.headers["Content-Length"]))))
+        self._answer(b"")
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         call = self.headers["X-Amz-Target"].partition(".")[2]
@@ -211,6 +244,11 @@ def stand_in(workload: Workload, dynamodb: str = "") -> Iterator[Endpoint]:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((HERE, port)) == 0
+
+
+def begin(stream: Endpoint, at: float) -> None:
+    """Let the first record arrive at `at`, in seconds since the epoch, and the others after it."""
+    urllib3.request("PUT", stream.url, body=str(int(at * 1000)))
 
 
 def letters(stream: Endpoint) -> int:

@@ -13,8 +13,6 @@ from benchmarks.workload import Workload
 from tests.schema import Schema
 from tests.servers import Endpoint
 
-DEFAULTS = {"BATCH_LENGTH": "1"}
-
 
 class Passed(NamedTuple):
     """`seconds`: from the first plan to the last batch's end. `first_commit`: from the start of the process, to the
@@ -39,7 +37,7 @@ def run(schema: Schema, aws: Endpoint, workload: Workload, settings: Mapping[str
             schema,
             stream,
             aws,
-            {**DEFAULTS, "AWS_ENDPOINT_URL_DYNAMODB": stream.url, **settings},
+            {"AWS_ENDPOINT_URL_DYNAMODB": stream.url, **settings},
             "--until-caught-up",
         ) as running,
     ):

@@ -34,7 +34,7 @@ FIRST_SEQUENCE = 49_600_000_000_000_000_000_000_000_000_000_000_000_000_000_000_
 class Workload:
     """`count` messages to `shards` shards about a bank of `accounts`. `began_ms`: when the first one arrived.
 
-    `scenario`: of `SCENARIOS`. `aggregate`: messages of a KPL aggregate; 0: plain records.
+    `scenario`: of `SCENARIOS`. `aggregate`: messages of a KPL aggregate; 0: plain records. `rate`: messages a second.
 
     With one shard all have one partition key, as the real producers' messages have; with more the account decides.
     """
@@ -47,6 +47,7 @@ class Workload:
     seed: int = 1
     scenario: str = "mixed"
     aggregate: int = 0
+    rate: int = 1_000
 
     @property
     def shape(self) -> BankShape:
@@ -66,10 +67,11 @@ class Workload:
         return ((key, changed(data)) for key, data in traffic)
 
     def records(self) -> Iterator[Record]:
-        """In the order of their arrival, one each millisecond."""
+        """In the order of their arrival."""
         for index, (key, data) in enumerate(islice(self.traffic(), self.count)):
             shard = shard_id(crc32(key.encode()) % self.shards)
-            yield Record(shard, str(FIRST_SEQUENCE + index), 0, self.began_ms + index, data)
+            arrived_ms = self.began_ms + index * 1000 // self.rate
+            yield Record(shard, str(FIRST_SEQUENCE + index), 0, arrived_ms, data)
 
 
 def shard_id(number: int) -> str:

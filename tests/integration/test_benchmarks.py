@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from itertools import groupby
 
-from benchmarks import applying, ceiling, old_way
+import pytest
+
+from benchmarks import applying, ceiling, latency, old_way
 from benchmarks.decided import decide
 from benchmarks.machine import Watch
 from benchmarks.parts import growth, percentiles
-from benchmarks.stand_in import stand_in
+from benchmarks.stand_in import begin, stand_in
 from benchmarks.workload import STREAM, Workload, bank, shard_id
 from pipeline.aggregation import EVERY_HASH
 from pipeline.aws import Aws
@@ -16,8 +19,9 @@ from pipeline.kinesis import KinesisReader
 from pipeline.records import START, Range, Record
 from pipeline.shards import list_shards
 from tests.schema import Schema
+from tests.servers import moto
 
-BEGAN_MS = 1_900_000_000_000
+BEGAN_MS = 1_700_000_000_000
 TABLES = ("transactions", "card_transactions", "loan_payments", "stocks", "fraud_alerts")
 
 
@@ -37,6 +41,53 @@ def test_the_stand_in_gives_every_record_once_and_in_order_however_it_is_asked()
     assert [len(list(records)) for _, records in groupby(put, lambda record: record.shard)] != [700]
     assert read == put
     assert late.records == [r for r in put if r.shard == shard_id(0) and r.arrived_ms >= BEGAN_MS + 600]
+
+
+def test_a_record_of_the_stand_in_is_there_from_its_arrival_on_at_the_rate_of_its_workload() -> None:
+    workload = Workload(600, BEGAN_MS, accounts=50, rate=200)
+    with stand_in(workload) as stream:
+        client = Aws("us-east-1", "test", "test", (("AWS_ENDPOINT_URL", stream.url),)).client("kinesis")
+        began = time.time() + 0.3
+        begin(stream, began)
+        place = {"StreamName": STREAM, "ShardId": shard_id(0)}
+        first = client.get_shard_iterator(**place, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+        none = client.get_records(ShardIterator=first)
+        time.sleep(max(0.0, began + 1.0 - time.time()))
+        latest = client.get_shard_iterator(**place, ShardIteratorType="LATEST")["ShardIterator"]
+        before = time.time()
+        some = client.get_records(ShardIterator=first)
+        after = time.time()
+        few = client.get_records(ShardIterator=first, Limit=100)
+        time.sleep(0.2)
+        newer = client.get_records(ShardIterator=latest)
+        since = client.get_shard_iterator(**place, ShardIteratorType="AT_TIMESTAMP", Timestamp=began + 0.5)
+        late = client.get_records(ShardIterator=since["ShardIterator"])
+    assert (none["Records"], none["MillisBehindLatest"]) == ([], 0)
+    assert 200 * (before - began) - 1 <= len(some["Records"]) <= 200 * (after - began) + 1
+    assert some["MillisBehindLatest"] == 0
+    assert 450 <= few["MillisBehindLatest"] < 200 + 1000 * (after - began)
+    assert [record["Data"] for record in some["Records"]] == [record.data for record in workload.records()][
+        : len(some["Records"])
+    ]
+    arrivals = [record["ApproximateArrivalTimestamp"].timestamp() - began for record in some["Records"]]
+    assert all(abs(arrived - index / 200) < 0.002 for index, arrived in enumerate(arrivals))
+    assert newer["Records"][0]["ApproximateArrivalTimestamp"].timestamp() >= before - 0.1
+    assert abs(late["Records"][0]["ApproximateArrivalTimestamp"].timestamp() - began - 0.5) < 0.01
+
+
+def test_latency_is_of_every_message_that_arrives_after_the_warm_up(
+    database_server: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latency, "WARM_UP", 2)
+    workload = Workload(1_000, BEGAN_MS, shards=2, accounts=300, rate=200)
+    settings = {"BATCH_LENGTH": "0.2", "PARTITIONS": "1", "MAX_THREADS": "1"}
+    with bank(database_server, workload, "latency") as schema, moto() as aws, Watch() as watch:
+        found = latency.run(schema, aws, workload, settings, watch)
+        written = sum(schema.query(f"SELECT COUNT(*) FROM {table}")[0][0] for table in TABLES[:4])
+    assert 0.9 * written * 3 / 5 < len(found.taken) < 1.1 * written * 3 / 5
+    assert 0 < min(found.taken) < percentiles(found.taken)["p50"] < 10
+    assert found.seen
+    assert min(found.seen) > 0
 
 
 def test_the_ceiling_writes_every_decided_row_and_moves_every_balance(database_server: Schema) -> None:
