@@ -14,7 +14,8 @@ from rich.console import Console
 from benchmarks.goals import judge
 from benchmarks.machine import Watch
 from benchmarks.parts import TUNED, Bench
-from benchmarks.results import Result, compared, keep, medians, show, spans
+from benchmarks.results import Result, compared, details, keep, medians, show
+from benchmarks.workload import Workload
 from tests import servers
 
 app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
@@ -60,6 +61,9 @@ def bench(
         typer.Option(min=1, help="Messages a second that latency is measured at; 100, 1,000 and 5,000 unless named."),
     ] = None,
     seconds: Annotated[int, typer.Option(min=5, help="For how long, at each rate.")] = 60,
+    limits: Annotated[
+        bool, typer.Option("--limits", help="A stream with the limits of Kinesis: 2 MB and 5 calls a second and shard.")
+    ] = False,
     mysql: Annotated[bool, typer.Option("--mysql", help="MySQL in place of MariaDB.")] = False,
     setting: Annotated[list[str] | None, typer.Option("--set", help="A setting of the job, as CHUNK_SIZE=300.")] = None,
 ) -> None:
@@ -89,6 +93,8 @@ def bench(
     rates = rate or RATES
     settings = dict(one.split("=", 1) for one in setting or [])
     chosen = parts or list(USUAL)
+    if Part.latency in chosen:
+        _check_limits(rates, shards, limits)
     found: list[list[Result]] = []
     with (
         TemporaryDirectory(prefix="bench-") as folder,
@@ -96,7 +102,7 @@ def bench(
         servers.moto() as aws,
         Watch() as watch,
     ):
-        run = Bench(database, aws, watch, messages, shards, odd, settings, accounts)
+        run = Bench(database, aws, watch, messages, shards, odd, settings, accounts, limits=limits)
         for number in range(1, runs + 1):
             found.append([])
             for part in chosen if number == 1 else [part for part in chosen if part not in ONCE]:
@@ -114,11 +120,20 @@ def bench(
         "odd": odd,
         "rates": rates,
         "seconds": seconds,
+        "limits": limits,
         **TUNED,
         **settings,
     }
-    console.print(*spans(results), *compared(results))
+    console.print(*details(results), *compared(results))
     console.print(f"written to {keep(results, goals, options)}")
+
+
+def _check_limits(rates: Sequence[int], shards: int, limits: bool) -> None:
+    try:
+        for rate in rates:
+            Workload(0, 0, shards, rate=rate, limits=limits)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}: --shards, or other --rate") from None
 
 
 def _run(run: Bench, part: Part, rates: Sequence[int], seconds: int) -> list[Result]:

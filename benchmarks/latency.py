@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from benchmarks.job import PATIENCE, Job, job
 from benchmarks.machine import Use, Watch
-from benchmarks.stand_in import begin, stand_in
+from benchmarks.stand_in import begin, stand_in, tally
 from benchmarks.workload import Workload
 from tests.schema import Schema
 from tests.servers import Endpoint
@@ -32,11 +32,12 @@ LAST_APPLIED = "SELECT applied_at, SYSDATE(6) FROM transactions ORDER BY id DESC
 
 class Latency(NamedTuple):
     """`taken`: seconds from arrival to the locks, of each message. `seen`: seconds from the locks until a chunk's rows
-    are seen by others (within `LOOK`)."""
+    are seen by others (within `LOOK`). `calls`: of the stream, let through and refused by its limits."""
 
     taken: list[float]
     seen: list[float]
     use: Use
+    calls: dict[str, int]
 
 
 class Probe(threading.Thread):
@@ -80,7 +81,8 @@ def run(schema: Schema, aws: Endpoint, workload: Workload, settings: Mapping[str
         end = start + workload.count / workload.rate - WARM_UP
         to_monotonic = time.monotonic() - time.time()
         use = watch.use(start + to_monotonic, end + to_monotonic)
-    return Latency(_taken(schema, start), probe.seen, use)
+        calls = tally(stream).calls
+    return Latency(_taken(schema, start), probe.seen, use, calls)
 
 
 def _wait_for(running: Job, messages: int) -> None:

@@ -49,6 +49,7 @@ class Bench:
     accounts: int = 20_000
     scenario: str = "mixed"
     aggregate: int = 0
+    limits: bool = False
 
     def compare(self) -> list[Result]:
         """(b) and (c) of each variation, one after the other."""
@@ -86,6 +87,7 @@ class Bench:
             odd=self.odd,
             scenario=self.scenario,
             aggregate=self.aggregate,
+            limits=self.limits,
         )
 
     def old(self) -> Result:
@@ -145,6 +147,7 @@ class Bench:
             "seconds by stage": dict(passed.stages),
             "peak MiB": {kind: max(sizes) for kind, sizes in passed.resident.items()},
             "growth MiB": {kind: growth(sizes) for kind, sizes in passed.resident.items()},
+            "calls of the stream": passed.calls,
         }
         what = f"the whole path, {workload.count:,} messages"
         return Result(name, what, f"{rate:,.0f}/s", passed.use, workload.count, rate, facts)
@@ -160,6 +163,7 @@ class Bench:
             "batch length": float(settings["BATCH_LENGTH"]),
             "until the locks": percentiles(found.taken),
             "until seen": percentiles(found.seen),
+            "calls of the stream": found.calls,
         }
         p50, p95, p99 = percentiles(found.taken).values()
         figure = f"p50 {p50:.2f} s, p95 {p95:.2f} s, p99 {p99:.2f} s; seen {percentiles(found.seen)['p99']:.2f} s later"

@@ -5,8 +5,8 @@
 A record is there from its arrival on: a workload of the past is a backlog, one of the future arrives at its rate, and
 `begin` moves all of it to the present once everything is ready for that.
 
-It never throttles, its iterators never expire, and nothing can be put. It also takes the batches of dead letters, which
-the emulator at the last address would spend 600 µs each on; DynamoDB's other calls go on to that.
+It throttles where the workload says so, its iterators never expire, and nothing can be put. It also takes the batches
+of dead letters, which the emulator at the last address would spend 600 µs each on; DynamoDB's other calls go on to it.
 """
 
 from __future__ import annotations
@@ -17,33 +17,37 @@ import socket
 import sys
 import time
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import urllib3
 
+from benchmarks.limits import MOST_BYTES, MOST_RECORDS, Limits, Throttled
 from benchmarks.workload import FIRST_SEQUENCE, STREAM, Workload, shard_id
 from pipeline.aggregation import UserRecord, pack
 from pipeline.records import Record
 from tests.processes import Process, free_port
 from tests.servers import HERE, ROOT, Endpoint
 
-MOST_RECORDS = 10_000
 HASH_KEYS = 2**128
 STAMP = len("1700000000.000}")
 """Bytes that an entry ends with: when it arrived."""
 
 
 class Shard:
-    """The records of one shard, each ready to be joined into an answer."""
+    """The records of one shard, each ready to be joined into an answer. `limits`: None is none."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None) -> None:
+        self.limits = limits
+        self.sizes = [0]
+        """Bytes of all records before each, and of all."""
         self.entries: list[bytes] = []
         self.sequences: list[int] = []
         self.arrivals: list[int] = []
@@ -54,6 +58,7 @@ class Shard:
             b'{"SequenceNumber":"%s","PartitionKey":"p","Data":"%s","ApproximateArrivalTimestamp":%s'
             % (record.sequence.encode(), base64.b64encode(record.data), _stamp(record.arrived_ms))
         )
+        self.sizes.append(self.sizes[-1] + len(record.data) + 1)
         self.sequences.append(int(record.sequence))
         self.arrivals.append(record.arrived_ms)
 
@@ -67,7 +72,9 @@ class Shard:
         return bisect_right(self.arrivals, now_ms)
 
     def index_of(self, request: Mapping[str, Any], now_ms: float) -> int:
-        """Where an iterator of GetShardIterator's five types begins."""
+        """Where an iterator of GetShardIterator's five types begins. Raises `Throttled`."""
+        if self.limits:
+            self.limits.let("GetShardIterator")
         kind = request["ShardIteratorType"]
         if kind == "AT_TIMESTAMP":
             return bisect_left(self.arrivals, request["Timestamp"] * 1000)
@@ -77,9 +84,14 @@ class Shard:
         return 0 if kind == "TRIM_HORIZON" else self.arrived(now_ms)
 
     def answer(self, name: str, start: int, limit: int, now_ms: float) -> bytes:
-        """GetRecords: what is there from `start` on."""
+        """GetRecords: what is there from `start` on. Raises `Throttled`."""
+        if self.limits:
+            self.limits.let("GetRecords")
         there = self.arrived(now_ms)
-        end = max(start, min(start + limit, there))
+        fits = bisect_right(self.sizes, self.sizes[min(start, there)] + MOST_BYTES) - 1
+        end = max(start, min(start + limit, there, max(fits, start + 1)))
+        if self.limits:
+            self.limits.give(self.sizes[min(end, there)] - self.sizes[min(start, there)])
         behind_ms = max(1, int(now_ms) - self.arrivals[end - 1]) if 0 < end < there else 0
         return b'{"Records":[%s],"NextShardIterator":"%s %d","MillisBehindLatest":%d}' % (
             b",".join(self.entries[start:end]),
@@ -98,7 +110,9 @@ class Stream:
 
     def __init__(self, workload: Workload) -> None:
         self._began_ms = workload.began_ms
-        self._shards = {shard_id(number): Shard() for number in range(workload.shards)}
+        self._shards = {
+            shard_id(number): Shard(Limits() if workload.limits else None) for number in range(workload.shards)
+        }
         self._width = HASH_KEYS // workload.shards
         for record in self._aggregated(workload) if workload.aggregate else workload.records():
             self._shards[record.shard].add(record)
@@ -108,6 +122,10 @@ class Stream:
             "GetShardIterator": self._iterator,
             "GetRecords": self._records,
         }
+
+    def told(self) -> Counter[str]:
+        """How many calls the limits have let through and refused."""
+        return sum((shard.limits.told for shard in self._shards.values() if shard.limits), Counter())
 
     def begin(self, at_ms: int) -> None:
         """Let the first record arrive then, and the others after it."""
@@ -169,7 +187,7 @@ class Stream:
 
 
 class Letters:
-    """Takes every letter: none was there before. `GET /` tells their keys' number."""
+    """Takes every letter: none was there before."""
 
     def __init__(self) -> None:
         self._keys: set[str] = set()
@@ -188,13 +206,20 @@ class Letters:
             self._keys.update(put["PutRequest"]["Item"]["key"]["N"] for put in puts)
         return b'{"UnprocessedItems":{}}'
 
-    def count(self) -> bytes:
+    def count(self) -> int:
         """How many keys were put."""
-        return b"%d" % len(self._keys)
+        return len(self._keys)
+
+
+class Tally(NamedTuple):
+    """What the stand-in has done so far. `letters`: taken. `calls`: let through and refused by the limits."""
+
+    letters: int
+    calls: dict[str, int]
 
 
 class Handler(BaseHTTPRequestHandler):
-    """JSON over HTTP: the call is named in a header."""
+    """JSON over HTTP: the call is named in a header. GET: the `Tally`. PUT: `begin`."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -203,7 +228,7 @@ class Handler(BaseHTTPRequestHandler):
     dynamodb: str
 
     def do_GET(self) -> None:
-        self._answer(self.letters.count())
+        self._answer(json.dumps(Tally(self.letters.count(), self.stream.told())).encode())
 
     def do_PUT(self) -> None:
         self.stream.begin(int(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -213,10 +238,14 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         call = self.headers["X-Amz-Target"].partition(".")[2]
         ours = self.stream.calls.get(call) or self.letters.calls.get(call)
-        if ours:
-            self._answer(ours(json.loads(body)))
-        else:
+        if not ours:
             self._hand_on(body)
+            return
+        try:
+            self._answer(ours(json.loads(body)))
+        except Throttled as error:
+            refusal = {"__type": "ProvisionedThroughputExceededException", "message": str(error)}
+            self._answer(json.dumps(refusal).encode(), 400)
 
     def _hand_on(self, body: bytes) -> None:
         answer = urllib3.request("POST", self.dynamodb, body=body, headers=dict(self.headers))
@@ -251,9 +280,9 @@ def begin(stream: Endpoint, at: float) -> None:
     urllib3.request("PUT", stream.url, body=str(int(at * 1000)))
 
 
-def letters(stream: Endpoint) -> int:
-    """How many letters it has taken."""
-    return int(urllib3.request("GET", stream.url).data)
+def tally(stream: Endpoint) -> Tally:
+    """What it has done so far."""
+    return Tally(*urllib3.request("GET", stream.url).json())
 
 
 def main(port: str, workload: str, dynamodb: str) -> None:

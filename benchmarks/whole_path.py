@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from benchmarks.job import Job, job
 from benchmarks.machine import Use, Watch
-from benchmarks.stand_in import letters, stand_in
+from benchmarks.stand_in import stand_in, tally
 from benchmarks.workload import Workload
 from tests.schema import Schema
 from tests.servers import Endpoint
@@ -17,7 +17,7 @@ from tests.servers import Endpoint
 class Passed(NamedTuple):
     """`seconds`: from the first plan to the last batch's end. `first_commit`: from the start of the process, to the
     end of the first batch. `stages`: seconds of all batches, by stage. `resident`: MiB of the largest process by kind,
-    look by look."""
+    look by look. `calls`: of the stream, let through and refused by its limits."""
 
     messages: int
     seconds: float
@@ -27,6 +27,7 @@ class Passed(NamedTuple):
     stages: Counter[str]
     use: Use
     resident: dict[str, list[float]]
+    calls: dict[str, int]
 
 
 def run(schema: Schema, aws: Endpoint, workload: Workload, settings: Mapping[str, str], watch: Watch) -> Passed:
@@ -43,13 +44,13 @@ def run(schema: Schema, aws: Endpoint, workload: Workload, settings: Mapping[str
     ):
         running.wait_for("caught up")
         passed = _passed(running, watch)
-        written = letters(stream)
+        told = tally(stream)
     if passed.messages != workload.count:
         raise RuntimeError(f"{passed.messages} of {workload.count} messages have an outcome")
     owed = sum(count for outcome, count in passed.outcomes.items() if outcome.startswith("letter:"))
-    if written != owed:
-        raise RuntimeError(f"{written} of {owed} letters were written")
-    return passed
+    if told.letters != owed:
+        raise RuntimeError(f"{told.letters} of {owed} letters were written")
+    return passed._replace(calls=told.calls)
 
 
 def _passed(running: Job, watch: Watch) -> Passed:
@@ -71,4 +72,5 @@ def _passed(running: Job, watch: Watch) -> Passed:
         stages,
         watch.use(start, end),
         watch.resident(start, end),
+        {},
     )

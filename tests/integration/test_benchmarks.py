@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from itertools import groupby
 
@@ -11,7 +12,7 @@ from benchmarks import applying, ceiling, latency, old_way
 from benchmarks.decided import decide
 from benchmarks.machine import Watch
 from benchmarks.parts import growth, percentiles
-from benchmarks.stand_in import begin, stand_in
+from benchmarks.stand_in import Shard, begin, stand_in, tally
 from benchmarks.workload import STREAM, Workload, bank, shard_id
 from pipeline.aggregation import EVERY_HASH
 from pipeline.aws import Aws
@@ -73,6 +74,48 @@ def test_a_record_of_the_stand_in_is_there_from_its_arrival_on_at_the_rate_of_it
     assert all(abs(arrived - index / 200) < 0.002 for index, arrived in enumerate(arrivals))
     assert newer["Records"][0]["ApproximateArrivalTimestamp"].timestamp() >= before - 0.1
     assert abs(late["Records"][0]["ApproximateArrivalTimestamp"].timestamp() - began - 0.5) < 0.01
+
+
+def test_the_stand_in_lets_no_more_out_of_a_shard_than_kinesis_does() -> None:
+    workload = Workload(9_000, BEGAN_MS, accounts=50, limits=True)
+    with stand_in(workload) as stream:
+        client = Aws("us-east-1", "test", "test", (("AWS_ENDPOINT_URL", stream.url),)).client("kinesis", attempts=1)
+        place = {"StreamName": STREAM, "ShardId": shard_id(0), "ShardIteratorType": "TRIM_HORIZON"}
+        iterator = client.get_shard_iterator(**place)["ShardIterator"]
+        for _ in range(5):
+            client.get_records(ShardIterator=iterator, Limit=1)
+        with pytest.raises(client.exceptions.ProvisionedThroughputExceededException, match="5 calls"):
+            client.get_records(ShardIterator=iterator, Limit=1)
+        time.sleep(1.0)
+        given = client.get_records(ShardIterator=iterator)
+        owed = sum(len(record["Data"]) for record in given["Records"]) / (2 * 1024 * 1024)
+        with pytest.raises(client.exceptions.ProvisionedThroughputExceededException, match="2 MB"):
+            client.get_records(ShardIterator=given["NextShardIterator"])
+        time.sleep(owed + 0.1)
+        client.get_records(ShardIterator=given["NextShardIterator"])
+        calls = tally(stream).calls
+    assert owed > 0.5
+    assert calls == {
+        "GetShardIterator answered": 1,
+        "GetRecords answered": 7,
+        "GetRecords refused: 5 calls a second": 1,
+        "GetRecords refused: 2 MB a second": 1,
+    }
+
+
+def test_an_answer_of_the_stand_in_has_at_most_ten_megabytes() -> None:
+    shard, data = Shard(None), b"x" * 2**20
+    for index in range(12):
+        shard.add(Record(shard_id(0), str(index), 0, BEGAN_MS, data))
+    first, rest = (json.loads(shard.answer("shard", start, 10_000, BEGAN_MS + 50)) for start in (0, 9))
+    assert (len(first["Records"]), first["NextShardIterator"], first["MillisBehindLatest"]) == (9, "shard 9", 50)
+    assert (len(rest["Records"]), rest["NextShardIterator"], rest["MillisBehindLatest"]) == (3, "shard 12", 0)
+
+
+def test_shards_with_limits_refuse_a_rate_that_they_would_not_take() -> None:
+    assert Workload(1, BEGAN_MS, shards=5, rate=5_000, limits=True)
+    with pytest.raises(ValueError, match="5,000 messages a second take 5 shards"):
+        Workload(1, BEGAN_MS, shards=4, rate=5_000, limits=True)
 
 
 def test_latency_is_of_every_message_that_arrives_after_the_warm_up(
