@@ -27,7 +27,7 @@ RATES = (100, 1_000, 5_000)
 class Part(StrEnum):
     """`old`: (a). `ceiling`: (b). `apply`: the second stage of (c). `path`: (c). `memory`: (c) over twice the messages.
     `latency`: (d). Not unless named: `compare`: (b) and (c) of each kind of traffic. `cluster`: (c) on two Workers.
-    `driver`: its own work with many shards."""
+    `driver`: its own work with many shards. `emulator`: (c) on kinesis-local."""
 
     old = "old"
     ceiling = "ceiling"
@@ -38,6 +38,7 @@ class Part(StrEnum):
     compare = "compare"
     cluster = "cluster"
     driver = "driver"
+    emulator = "emulator"
 
 
 USUAL = (Part.old, Part.ceiling, Part.apply, Part.path, Part.memory, Part.latency)
@@ -81,6 +82,7 @@ def bench(
     - **compare** (half an hour): (b) and (c) by message type, with hot accounts, refusals, letters, shards, aggregates
     - **cluster**: (c) on a Spark Master and two Workers of one core each
     - **driver**: its own part of a batch, with a thousand shards
+    - **emulator**: (c) on kinesis-local, at most 20,000 messages; how much of the processor that takes
 
     Figures from a busy machine are of little use: the last column shows what others took of its processors meanwhile.
 
@@ -154,6 +156,8 @@ def _run(run: Bench, part: Part, rates: Sequence[int], seconds: int) -> list[Res
             return [run.cluster()]
         case Part.driver:
             return [run.many_shards()]
+        case Part.emulator:
+            return [run.emulator()]
         case Part.latency:
             return [run.latency(rate, seconds) for rate in rates]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +25,8 @@ only wait for each other."""
 PROMPT = {**TUNED, "BATCH_LENGTH": "0.5"}
 """The same where latency counts."""
 OLD_MESSAGES = 2_000
+EMULATED = 20_000
+"""Most messages for an emulator: it takes some 1,300 a second."""
 CHUNK_SIZE: int = Settings.model_fields["chunk_size"].default
 
 VARIATIONS: dict[str, dict[str, Any]] = {
@@ -138,19 +141,16 @@ class Bench:
         workload = self._workload(self.messages * factor)
         with bank(self.server, workload, f"path{factor}") as schema:
             passed = whole_path.run(schema, self.aws, workload, {**TUNED, **self.settings}, self.watch)
-        rate = passed.messages / passed.seconds
-        facts = {
-            "seconds": passed.seconds,
-            "seconds from start to first commit": passed.first_commit,
-            "batches": passed.batches,
-            "outcomes": dict(passed.outcomes),
-            "seconds by stage": dict(passed.stages),
-            "peak MiB": {kind: max(sizes) for kind, sizes in passed.resident.items()},
-            "growth MiB": {kind: growth(sizes) for kind, sizes in passed.resident.items()},
-            "calls of the stream": passed.calls,
-        }
-        what = f"the whole path, {workload.count:,} messages"
-        return Result(name, what, f"{rate:,.0f}/s", passed.use, workload.count, rate, facts)
+        return _passed(name, f"the whole path, {workload.count:,} messages", passed)
+
+    def emulator(self) -> Result:
+        """(c) on an emulator, which takes what it gives from the same processors: its share is in the figures."""
+        workload = self._workload(min(EMULATED, self.messages))
+        with bank(self.server, workload, "emulator") as schema:
+            passed = whole_path.run_on_emulator(schema, self.aws, workload, {**TUNED, **self.settings}, self.watch)
+        share = passed.use.used.get("emulator", 0.0) / sum(passed.use.used.values())
+        what = f"the whole path on kinesis-local, {workload.count:,} messages; it takes {share:.0%} of the CPU"
+        return _passed("emulator", what, passed, {"share of the emulator": share})
 
     def latency(self, rate: int, seconds: int) -> Result:
         """(d)"""
@@ -169,6 +169,22 @@ class Bench:
         figure = f"p50 {p50:.2f} s, p95 {p95:.2f} s, p99 {p99:.2f} s; seen {percentiles(found.seen)['p99']:.2f} s later"
         what = f"latency at {rate:,} messages/s, BATCH_LENGTH={settings['BATCH_LENGTH']}"
         return Result(f"(d) {rate:,}/s", what, figure, found.use, rate * seconds, facts=facts)
+
+
+def _passed(name: str, what: str, passed: whole_path.Passed, more: Mapping[str, object] = {}) -> Result:
+    rate = passed.messages / passed.seconds
+    facts = {
+        "seconds": passed.seconds,
+        "seconds from start to first commit": passed.first_commit,
+        "batches": passed.batches,
+        "outcomes": dict(passed.outcomes),
+        "seconds by stage": dict(passed.stages),
+        "peak MiB": {kind: max(sizes) for kind, sizes in passed.resident.items()},
+        "growth MiB": {kind: growth(sizes) for kind, sizes in passed.resident.items()},
+        "calls of the stream": passed.calls,
+        **more,
+    }
+    return Result(name, what, f"{rate:,.0f}/s", passed.use, passed.messages, rate, facts)
 
 
 def growth(sizes: list[float]) -> float:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 from itertools import groupby
+from typing import Any
 
 import pytest
 
 from benchmarks import applying, ceiling, latency, old_way
 from benchmarks.decided import decide
 from benchmarks.machine import Watch
-from benchmarks.parts import growth, percentiles
+from benchmarks.parts import Bench, growth, percentiles
 from benchmarks.stand_in import Shard, begin, stand_in, tally
 from benchmarks.workload import STREAM, Workload, bank, shard_id
 from pipeline.aggregation import EVERY_HASH
@@ -131,6 +132,17 @@ def test_latency_is_of_every_message_that_arrives_after_the_warm_up(
     assert 0 < min(found.taken) < percentiles(found.taken)["p50"] < 10
     assert found.seen
     assert min(found.seen) > 0
+
+
+def test_the_path_on_an_emulator_applies_every_message_and_tells_what_the_emulator_took(
+    database_server: Schema,
+) -> None:
+    with moto() as aws, Watch() as watch:
+        settings = {"PARTITIONS": "1"}
+        found = Bench(database_server, aws, watch, 600, shards=2, odd=0.1, settings=settings, accounts=300).emulator()
+    outcomes: Any = found.facts["outcomes"]
+    assert sum(outcomes.values()) == 600
+    assert 0 < found.use.used["emulator"] < sum(found.use.used.values())
 
 
 def test_the_ceiling_writes_every_decided_row_and_moves_every_balance(database_server: Schema) -> None:
