@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.status import Status
 
 from benchmarks.goals import judge
 from benchmarks.machine import Watch
@@ -57,6 +60,8 @@ def bench(
     shards: Annotated[int, typer.Option(min=1, help="Shards of the stream.")] = 4,
     accounts: Annotated[int, typer.Option(min=100, help="Accounts of the bank.")] = 20_000,
     odd: Annotated[float, typer.Option(min=0, max=1, help="Share of messages with something unusual or wrong.")] = 0.02,
+    rows: Annotated[int, typer.Option(min=0, help="Older rows in the tables of (b), (c) and apply.")] = 0,
+    pool: Annotated[int, typer.Option(min=5, help="MiB of the database's buffer pool.")] = 256,
     rate: Annotated[
         list[int] | None,
         typer.Option(min=1, help="Messages a second that latency is measured at; 100, 1,000 and 5,000 unless named."),
@@ -76,7 +81,8 @@ def bench(
     - **(a) old**: a connection, one statement per look and write, and a commit for each message
     - **(b) ceiling**: the same rows and balances, decided beforehand, written by plain processes
     - **apply**: the second stage of (c) alone, from memory, with one lane and with all; what their time goes to
-    - **(c) path**: the real job works off a backlog; clocked from its first plan to its last commit
+    - **(c) path**: the real job works off a backlog; clocked from its first plan to its last commit (with --rows: once
+      with empty tables, once with those rows)
     - **memory**: (c) over twice the messages: the largest resident sizes, and whether they grow
     - **(d) latency**: from arrival to commit, at steady rates, with BATCH_LENGTH=0.5 unless --set says otherwise
     - **compare** (half an hour): (b) and (c) by message type, with hot accounts, refusals, letters, shards, aggregates
@@ -100,16 +106,21 @@ def bench(
     found: list[list[Result]] = []
     with (
         TemporaryDirectory(prefix="bench-") as folder,
-        (servers.mysql_server if mysql else servers.mariadb)(Path(folder), durable=True) as database,
+        (servers.mysql_server if mysql else servers.mariadb)(
+            Path(folder), durable=True, options=(f"--innodb-buffer-pool-size={pool}M",)
+        ) as database,
         servers.moto() as aws,
         Watch() as watch,
+        console.status("") as status,
     ):
-        run = Bench(database, aws, watch, messages, shards, odd, settings, accounts, limits=limits)
+        run = Bench(database, aws, watch, messages, shards, odd, settings, accounts, limits=limits, rows=rows)
         for number in range(1, runs + 1):
             found.append([])
             for part in chosen if number == 1 else [part for part in chosen if part not in ONCE]:
-                with console.status(f"{part.value}, run {number} of {runs if part not in ONCE else 1} …"):
-                    found[-1] += _run(run, part, rates, seconds)
+                title = f"{part.value}, run {number} of {runs if part not in ONCE else 1}"
+                status.update(f"{title} …")
+                tell = partial(_tell, status, title)
+                found[-1] += _run(replace(run, tell=tell), part, rates, seconds)
     results = medians(found)
     goals = judge(results)
     show(results, goals, console)
@@ -120,6 +131,8 @@ def bench(
         "shards": shards,
         "accounts": accounts,
         "odd": odd,
+        "rows": rows,
+        "pool": pool,
         "rates": rates,
         "seconds": seconds,
         "limits": limits,
@@ -128,6 +141,10 @@ def bench(
     }
     console.print(*details(results), *compared(results))
     console.print(f"written to {keep(results, goals, options)}")
+
+
+def _tell(status: Status, title: str, text: str) -> None:
+    status.update(f"{title}: {text}")
 
 
 def _check_limits(rates: Sequence[int], shards: int, limits: bool) -> None:
@@ -147,7 +164,7 @@ def _run(run: Bench, part: Part, rates: Sequence[int], seconds: int) -> list[Res
         case Part.apply:
             return run.applying()
         case Part.path:
-            return [run.path("(c)")]
+            return [*([replace(run, rows=0).path("(c) empty")] if run.rows else []), run.path("(c)")]
         case Part.memory:
             return [run.path("memory", factor=2)]
         case Part.compare:

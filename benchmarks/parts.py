@@ -6,11 +6,13 @@ import os
 import statistics
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks import applying, ceiling, latency, many_shards, old_way, whole_path
 from benchmarks.machine import Watch
+from benchmarks.older_rows import Tell, older_bank
 from benchmarks.results import Result
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.workload import Workload, bank
@@ -40,7 +42,7 @@ VARIATIONS: dict[str, dict[str, Any]] = {
 @dataclass(frozen=True)
 class Bench:
     """What the parts need. `messages`: of the ceiling and of the whole path. `settings`: of the job, where they are to
-    be others than `TUNED` (and `PROMPT`)."""
+    be others than `TUNED` (and `PROMPT`). `rows`: older ones of (b), (c) and `apply`. `tell`: hears of progress."""
 
     server: Schema
     aws: Endpoint
@@ -53,6 +55,8 @@ class Bench:
     scenario: str = "mixed"
     aggregate: int = 0
     limits: bool = False
+    rows: int = 0
+    tell: Tell = str
 
     def compare(self) -> list[Result]:
         """(b) and (c) of each variation, one after the other."""
@@ -93,6 +97,11 @@ class Bench:
             limits=self.limits,
         )
 
+    def _bank(self, workload: Workload, name: str) -> AbstractContextManager[Schema]:
+        if self.rows:
+            return older_bank(self.server, workload, self.rows, self.tell)
+        return bank(self.server, workload, name)
+
     def old(self) -> Result:
         """(a)"""
         workload = self._workload(min(OLD_MESSAGES, self.messages))
@@ -112,7 +121,7 @@ class Bench:
 
     def _ceiling(self, writers: int) -> Result:
         workload = self._workload(self.messages)
-        with bank(self.server, workload, f"ceiling{writers}") as schema:
+        with self._bank(workload, f"ceiling{writers}") as schema:
             written = ceiling.run(schema, workload, writers, self.watch)
         rate = workload.count / written.seconds
         what = f"the bare ceiling: {writers} plain writers"
@@ -126,7 +135,7 @@ class Bench:
 
     def _applying(self, lanes: int) -> Result:
         workload = self._workload(self.messages)
-        with bank(self.server, workload, f"applying{lanes}") as schema:
+        with self._bank(workload, f"applying{lanes}") as schema:
             chunk_size = int(self.settings.get("CHUNK_SIZE", CHUNK_SIZE))
             applied = applying.run(schema, workload, lanes, chunk_size, self.watch)
         rate = applied.messages / applied.seconds
@@ -139,7 +148,7 @@ class Bench:
     def path(self, name: str, factor: int = 1) -> Result:
         """(c), over `factor` times as many messages."""
         workload = self._workload(self.messages * factor)
-        with bank(self.server, workload, f"path{factor}") as schema:
+        with self._bank(workload, f"path{factor}") as schema:
             passed = whole_path.run(schema, self.aws, workload, {**TUNED, **self.settings}, self.watch)
         return _passed(name, f"the whole path, {workload.count:,} messages", passed)
 

@@ -12,6 +12,7 @@ import pytest
 from benchmarks import applying, ceiling, latency, old_way
 from benchmarks.decided import decide
 from benchmarks.machine import Watch
+from benchmarks.older_rows import INDEX, older_bank
 from benchmarks.parts import Bench, growth, percentiles
 from benchmarks.stand_in import Shard, begin, stand_in, tally
 from benchmarks.workload import STREAM, Workload, bank, shard_id
@@ -179,6 +180,51 @@ def test_the_old_way_comes_to_the_rows_and_balances_that_are_decided_one_after_t
         written = sum(schema.query(f"SELECT COUNT(*) FROM {table}")[0][0] for table in TABLES)
     decided = decide(workload, 1)
     assert (written, after - before) == (decided.rows, decided.total)
+
+
+def test_older_rows_are_as_the_service_writes_them_and_outlive_the_rows_and_balances_of_a_run(
+    database_server: Schema, migrated: Schema
+) -> None:
+    workload, told = Workload(400, int(time.time() * 1000) - 400, accounts=300), list[str]()
+    with older_bank(database_server, workload, 20_000, told.append) as schema, Watch() as watch:
+        before = _state(schema)
+        assert before[:4] == (8_000, 6_000, 2_000, 4_000)
+        for table in TABLES[:4]:
+            _check_older(schema, migrated, table)
+        ((cards, least, most, own),) = schema.query(
+            "SELECT COUNT(*), MIN(n), MAX(n), SUM(own) FROM (SELECT COUNT(*) AS n, SUM(c.accounts_id IS NOT NULL) = "
+            "COUNT(*) AS own FROM card_transactions AS t LEFT JOIN cards AS c USING (card_num) GROUP BY card_num) AS x"
+        )
+        assert (cards, own) == (180, 180)
+        assert 10 < least < 6_000 / 180 < most < 70
+        assert schema.query("SELECT COUNT(*) FROM transactions WHERE origin_account = destination_account") == [(0,)]
+        applying.run(schema, workload, 1, 100, watch)
+        assert _state(schema) != before
+    heard = len(told)
+    with older_bank(database_server, workload, 20_000, told.append) as again:
+        assert (again.name, _state(again)) == (schema.name, before)
+    schema.drop()
+    assert heard == len(told) > 4
+
+
+def _state(schema: Schema) -> tuple[Any, ...]:
+    """Rows by table and the money of the bank."""
+    rows = (schema.query(f"SELECT COUNT(*) FROM {table}")[0][0] for table in TABLES)
+    return *rows, schema.query(ceiling.BALANCES)
+
+
+def _check_older(schema: Schema, migrated: Schema, table: str) -> None:
+    time_stamp = "timestamp" if table == "stocks" else "time_stamp"
+    ids = [bytes(row[0]) for row in schema.query(f"SELECT event_id FROM {table} ORDER BY id")]
+    arrived = [int.from_bytes(event[:6], "big") / 1000 for event in ids]
+    assert ids == sorted(set(ids))
+    assert arrived[-1] < time.time() - 3_000
+    assert abs(arrived[-1] - arrived[0] - 100 * 24 * 3600) < 7_200
+    assert 0 < arrived[1] - arrived[0] == pytest.approx(arrived[-1] - arrived[-2], abs=0.01)
+    apart = f"FROM {table} WHERE ABS(TIMESTAMPDIFF(SECOND, `{time_stamp}`, applied_at)) > 2 OR applied_at IS NULL"
+    assert schema.query(f"SELECT COUNT(*) {apart}") == [(0,)]
+    made, meant = (one.query(f"SHOW CREATE TABLE {table}")[0][1] for one in (schema, migrated))
+    assert [name for _, name in INDEX.findall(made)] == [name for _, name in INDEX.findall(meant)] != []
 
 
 def test_growth_is_what_the_last_third_has_more_than_the_second() -> None:
