@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -17,6 +18,7 @@ from rich.status import Status
 from benchmarks.goals import judge
 from benchmarks.machine import Watch
 from benchmarks.parts import TUNED, Bench
+from benchmarks.plot import draw
 from benchmarks.results import Result, compared, details, keep, medians, show
 from benchmarks.workload import Workload
 from tests import servers
@@ -140,7 +142,9 @@ def bench(
         **settings,
     }
     console.print(*details(results), *compared(results))
-    console.print(f"written to {keep(results, goals, options)}")
+    kept = keep(results, goals, options)
+    draw([json.loads(kept.read_text())], kept.with_suffix(".png"))
+    console.print(f"written to {kept} and .png")
 
 
 def _tell(status: Status, title: str, text: str) -> None:
