@@ -124,10 +124,11 @@ def bench(
                 tell = partial(_tell, status, title)
                 found[-1] += _run(replace(run, tell=tell), part, rates, seconds)
     results = medians(found)
-    goals = judge(results)
+    kind = "MySQL" if mysql else "MariaDB"
+    goals = judge(results, kind)
     show(results, goals, console)
     options: dict[str, object] = {
-        "database": "MySQL" if mysql else "MariaDB",
+        "database": kind,
         "runs": runs,
         "messages": messages,
         "shards": shards,
