@@ -76,8 +76,8 @@ def merged(files: Sequence[Found]) -> Results:
 
 
 def _remark(part: str, options: Mapping[str, Any]) -> str:
-    """How the run differed; only (b), (c) and `apply` have older rows."""
-    without_rows = part.startswith(("(a)", "(d)")) or part == "(c) empty"
+    """How the run differed; older rows are not in all parts' tables."""
+    without_rows = part.startswith(("(a)", "(d)", "(c) empty", "emulator"))
     given = {**USUAL, **options, **({"rows": 0} if without_rows else {})}
     return ", ".join(form.format(given[name]) for name, form in REMARKS.items() if given[name] != USUAL[name])
 
