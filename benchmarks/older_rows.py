@@ -2,8 +2,9 @@
 
 The rows are as the service would have written them in the 100 days before: in the benchmark's mix, with ascending event
 ids of positions, every account, card and loan equally often, so that fraud windows find a history. The schema is filled
-once per server. Before each use the bank's balances are as at first, and after it the rows that were added are deleted
-(which the database purges while the next part prepares): no run sees what another has spent.
+once per server, and its indexes read into the buffer pool as far as they fit, as a server that runs for long has them.
+Before each use the bank's balances are as at first, and after it the rows that were added are deleted (which the
+database purges while the next part prepares): no run sees what another has spent.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import migrations
 from benchmarks.workload import Workload
@@ -32,8 +33,18 @@ AGO_MS = 3600 * 1000
 """The newest of them arrived so long ago."""
 AT_ONCE = 100_000
 """Rows of one statement."""
-INDEX = re.compile(r"^ *((?:UNIQUE )?KEY (`\w+`).*?),?$", re.MULTILINE)
-"""A secondary index in SHOW CREATE TABLE: its definition and name."""
+INDEX = re.compile(r"^ *((UNIQUE )?KEY (`\w+`) \((`\w+`).*?),?$", re.MULTILINE)
+"""A secondary index in SHOW CREATE TABLE."""
+
+
+class Index(NamedTuple):
+    """A secondary index. `column`: its first."""
+
+    definition: str
+    unique: str
+    name: str
+    column: str
+
 
 Tell = Callable[[str], object]
 
@@ -65,7 +76,7 @@ def counts(rows: int) -> dict[str, int]:
 
 
 def _fill(cursor: Any, shape: BankShape, rows: int, tell: Tell) -> None:
-    """Fill the empty tables, the secondary indexes last. What is still to be written is written at the end."""
+    """Fill the empty tables, the secondary indexes last. At the end all is written, and the buffer pool is warm."""
     cursor.execute("SET SESSION sql_log_bin = 0")
     cursor.execute("CREATE TABLE older (n INT NOT NULL PRIMARY KEY)")
     cursor.execute(f"INSERT INTO older VALUES {', '.join(f'({n})' for n in range(1, AT_ONCE + 1))}")
@@ -73,24 +84,37 @@ def _fill(cursor: Any, shape: BankShape, rows: int, tell: Tell) -> None:
     until_ms = int(time.time() * 1000) - AGO_MS
     for table, count in counts(rows).items():
         indexes = _indexes(cursor, table)
-        cursor.execute(f"ALTER TABLE {table} {', '.join(f'DROP KEY {name}' for _, name in indexes)}")
+        cursor.execute(f"ALTER TABLE {table} {', '.join(f'DROP KEY {index.name}' for index in indexes)}")
         for first in range(0, count, AT_ONCE):
             tell(f"{table}: {first:,} of {count:,} older rows …")
             cursor.execute(_insert(table, columns[table], first, count, until_ms))
         tell(f"{table}: indexes of {count:,} older rows …")
-        cursor.execute(f"ALTER TABLE {table} {', '.join(f'ADD {definition}' for definition, _ in indexes)}")
+        cursor.execute(f"ALTER TABLE {table} {', '.join(f'ADD {index.definition}' for index in indexes)}")
         cursor.execute(f"ANALYZE TABLE {table}")
         cursor.fetchall()
     cursor.execute("DROP TABLE older")
     cursor.execute(f"FLUSH TABLES {', '.join(TABLES.values())} FOR EXPORT")
     cursor.execute("UNLOCK TABLES")
+    tell("reading indexes …")
+    _warm(cursor)
     cursor.execute("SET SESSION sql_log_bin = 1")
 
 
-def _indexes(cursor: Any, table: str) -> list[tuple[str, str]]:
+def _warm(cursor: Any) -> None:
+    """Read the indexes in which new rows go to any place, as far as the buffer pool holds them, to its young end."""
+    cursor.execute("SET GLOBAL innodb_old_blocks_time = 0")
+    for table in TABLES.values():
+        for index in _indexes(cursor, table):
+            if not index.unique:
+                cursor.execute(f"SELECT COUNT(*) FROM {table} FORCE INDEX ({index.name}) WHERE {index.column} >= 0")
+                cursor.fetchall()
+    cursor.execute("SET GLOBAL innodb_old_blocks_time = 1000")
+
+
+def _indexes(cursor: Any, table: str) -> list[Index]:
     cursor.execute(f"SHOW CREATE TABLE {table}")
     ((_, definition),) = cursor.fetchall()
-    return INDEX.findall(definition)
+    return [Index(*found) for found in INDEX.findall(definition)]
 
 
 def _insert(table: str, columns: dict[str, str], first: int, count: int, until_ms: int) -> str:
