@@ -3,8 +3,8 @@
 The rows are as the service would have written them in the 100 days before: in the benchmark's mix, with ascending event
 ids of positions, every account, card and loan equally often, so that fraud windows find a history. The schema is filled
 once per server, and its indexes read into the buffer pool as far as they fit, as a server that runs for long has them.
-Before each use the bank's balances are as at first, and after it the rows that were added are deleted (which the
-database purges while the next part prepares): no run sees what another has spent.
+Before each use the bank's balances are as at first, and after it the rows that were added are deleted, so no run sees
+what another has spent; nor does it begin before all that is purged and flushed.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ AGO_MS = 3600 * 1000
 """The newest of them arrived so long ago."""
 AT_ONCE = 100_000
 """Rows of one statement."""
+GROWN = 70
+"""Percent of a page that an index uses which has grown row by row; one built at once has no room in its pages."""
+PATIENCE = 120.0
+"""Seconds for which a run waits for what the one before has left to be written."""
 INDEX = re.compile(r"^ *((UNIQUE )?KEY (`\w+`) \((`\w+`).*?),?$", re.MULTILINE)
 """A secondary index in SHOW CREATE TABLE."""
 
@@ -61,6 +65,9 @@ def older_bank(server: Schema, workload: Workload, rows: int, tell: Tell) -> Ite
         cursor.execute("SELECT COUNT(*) FROM (SELECT 1 FROM stocks LIMIT 1) AS filled")
         if cursor.fetchall() == [(0,)]:
             _fill(cursor, workload.shape, rows, tell)
+        tell("purging and flushing …")
+        _settle(cursor)
+        tell("…")
     try:
         yield schema
     finally:
@@ -76,8 +83,9 @@ def counts(rows: int) -> dict[str, int]:
 
 
 def _fill(cursor: Any, shape: BankShape, rows: int, tell: Tell) -> None:
-    """Fill the empty tables, the secondary indexes last. At the end all is written, and the buffer pool is warm."""
+    """Fill the empty tables, the secondary indexes last. At the end the buffer pool is warm."""
     cursor.execute("SET SESSION sql_log_bin = 0")
+    cursor.execute(f"SET GLOBAL innodb_fill_factor = {GROWN}")
     cursor.execute("CREATE TABLE older (n INT NOT NULL PRIMARY KEY)")
     cursor.execute(f"INSERT INTO older VALUES {', '.join(f'({n})' for n in range(1, AT_ONCE + 1))}")
     columns = _columns(cursor, shape)
@@ -93,11 +101,32 @@ def _fill(cursor: Any, shape: BankShape, rows: int, tell: Tell) -> None:
         cursor.execute(f"ANALYZE TABLE {table}")
         cursor.fetchall()
     cursor.execute("DROP TABLE older")
-    cursor.execute(f"FLUSH TABLES {', '.join(TABLES.values())} FOR EXPORT")
-    cursor.execute("UNLOCK TABLES")
     tell("reading indexes …")
     _warm(cursor)
     cursor.execute("SET SESSION sql_log_bin = 1")
+
+
+def _settle(cursor: Any) -> None:
+    """Wait until what was deleted is purged and what was changed is flushed: a run pays for its own writes only."""
+    cursor.execute("SELECT @@GLOBAL.innodb_max_dirty_pages_pct")
+    ((before,),) = cursor.fetchall()
+    cursor.execute("SET GLOBAL innodb_max_dirty_pages_pct = 0")
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and (_purges(cursor) or _dirty(cursor)):
+        time.sleep(0.2)
+    cursor.execute(f"SET GLOBAL innodb_max_dirty_pages_pct = {before}")
+
+
+def _purges(cursor: Any) -> bool:
+    """Whether transactions are waiting to be purged; the newest few always do."""
+    cursor.execute("SELECT `count` FROM information_schema.innodb_metrics WHERE name = 'trx_rseg_history_len'")
+    return bool(cursor.fetchall()[0][0] > 100)
+
+
+def _dirty(cursor: Any) -> bool:
+    """Whether pages wait to be written; those that the server itself needs always do."""
+    cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'")
+    return int(cursor.fetchall()[0][1]) > 100
 
 
 def _warm(cursor: Any) -> None:
