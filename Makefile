@@ -18,9 +18,9 @@ unit: setup ## the tests that start no server: seconds
 test: setup ## all tests, against real servers of their own on this machine
 	@$(PYTHON) -m pytest
 
-mysql: setup ## the integration tests against MySQL, which is fetched into .cache first
+mysql: setup ## what concerns the database (integration tests, faults) against MySQL, fetched into .cache first
 	@bash scripts/setup_mysql.sh
-	@TEST_DATABASE=mysql $(PYTHON) -m pytest tests/integration
+	@TEST_DATABASE=mysql $(PYTHON) -m pytest tests/integration tests/faults
 
 check: setup ## what CI runs: format, lint, types, packages, all tests
 	@$(PYTHON) -m ruff format --check .
@@ -58,6 +58,8 @@ soak: setup ## every fault again and again, then chaos (SEED=1, MINUTES=30); not
 	@$(PYTHON) -m pytest -s -m soak
 	@$(PYTHON) -m tests.faults each --long --note
 	@$(PYTHON) -m tests.faults each --long --note --spark
+	@bash scripts/setup_mysql.sh
+	@TEST_DATABASE=mysql $(PYTHON) -m tests.faults each --database --long --note
 	@$(PYTHON) -m tests.faults --seed $(or $(SEED),1) --minutes $(or $(MINUTES),30) --note
 	@$(PYTHON) -m tests.faults table
 

@@ -15,8 +15,9 @@ from pipeline.errors import Fatal, Halted, PipelineError, Transient
 ServerError = (mysql.connector.Error, MySQLInterfaceError)
 """The C extension lets its own errors through on commit and rollback."""
 
-CONDEMNING: Final = frozenset({1264, 1366, 1406, 1452, 3819, 4025})
-"""The row itself is refused: out of range, wrong value, too long, no such parent, check constraint (MySQL, MariaDB)."""
+CONDEMNING: Final = frozenset({1216, 1264, 1366, 1406, 1452, 3819, 4025})
+"""The row itself is refused: out of range, wrong value, too long, no such parent (1216 for a user who may not look into
+the parent's table), check constraint (3819 on MySQL, 4025 on MariaDB)."""
 
 TRANSIENT: Final = frozenset(
     {1020, 1040, 1053, 1152, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1290, 1317, 1792, 1836, 1927, 3024, 3101, 4031}
@@ -31,6 +32,8 @@ new connection looks the name up again.
 """
 
 TLS_FAILED: Final = 2026
+TLS_WANTED: Final = 2061
+"""MySQL takes a password that it has not seen since its start over TLS alone (caching_sha2_password)."""
 DENIED: Final = frozenset({1045, 1698})
 CAUSES: Final[Mapping[int, str]] = {1205: "lock_wait", 1213: "deadlock"}
 """Conflicts with other transactions, which are counted apart."""
@@ -82,6 +85,8 @@ def _by_fate(error: Any) -> PipelineError:
         return AccessDenied(f"{text} (access denied)")
     if code == TLS_FAILED:
         return ConnectionLost(f"{text} (TLS: the server offers none, or its certificate does not fit MYSQL_SSL_CA)")
+    if code == TLS_WANTED:
+        return ConnectionLost(f"{text} (MySQL asks this user for TLS, at the latest after each restart: mend sslMode)")
     if code in CONDEMNING:
         return Condemned(text)
     if code in LOST or code == -1 or 2000 <= code < 3000:

@@ -1,8 +1,8 @@
 """Servers are started when the first test asks for one, once per run; every test has a schema of its own.
 
-With TEST_DATABASE=mysql a private MySQL takes the place of the private MariaDB (`make mysql`), and with
-TEST_DATABASE=mysql://user:password@host:port that server, whatever it is; its user has to be allowed to create schemas,
-and the schemas of this run are dropped.
+With TEST_DATABASE=mysql a private MySQL takes the place of the private MariaDB everywhere (`make mysql`), and with
+TEST_DATABASE=mysql://user:password@host:port that server, whatever it is, for the tests that need no server of their
+own; its user has to be allowed to create schemas, and the schemas of this run are dropped.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import structlog
 import migrations
 from pipeline.mysql_location import parse_mysql_location
 from tests import servers
+from tests.faults.proxy import Cut, cutting
 from tests.schema import Schema
 
 _numbers = itertools.count()
-PRIVATE = {"mariadb": servers.mariadb, "mysql": servers.mysql_server}
 
 
 def pytest_configure() -> None:
@@ -64,10 +64,10 @@ def _logs() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Schema]:
-    """A database server and an empty schema on it. A test that stops its server starts one with `servers.mariadb`."""
-    given = os.environ.get("TEST_DATABASE", "mariadb")
-    if given in PRIVATE:
-        with PRIVATE[given](tmp_path_factory.mktemp(given)) as private:
+    """A database server and an empty schema on it. A test that stops its server starts one with `servers.database`."""
+    given = os.environ.get("TEST_DATABASE", servers.kind())
+    if given == servers.kind():
+        with servers.database(tmp_path_factory.mktemp(given)) as private:
             yield private
     else:
         where = parse_mysql_location(given)
@@ -100,6 +100,13 @@ def database(migrated: Schema) -> Iterator[Schema]:
     schema = migrated.copy(f"test_{os.getpid()}_{next(_numbers)}")
     yield schema
     schema.drop()
+
+
+@pytest.fixture
+def without_tls(database: Schema) -> Iterator[Schema]:
+    """`database`, as of a server that offers no TLS."""
+    with cutting(database.port, lambda _: Cut.NONE) as proxy:
+        yield Schema(servers.HERE, proxy.port, database.user, database.password, database.name)
 
 
 @pytest.fixture(scope="session")

@@ -26,11 +26,31 @@ class Schema:
         location = f"jdbc:mysql://{self.host}:{self.port}/{self.name}"
         return {"MYSQL_LOC": location, "MYSQL_USER": self.user, "MYSQL_PASS": self.password}
 
+    @property
+    def is_mariadb(self) -> bool:
+        """Whether the server is a MariaDB; else it is a MySQL."""
+        ((version,),) = self.query("SELECT VERSION()")
+        return "MariaDB" in version
+
+    @property
+    def check_failed(self) -> int:
+        """The number of the error that a CHECK constraint refuses a row with."""
+        return 4025 if self.is_mariadb else 3819
+
     def another(self, name: str) -> Schema:
         """The schema `name` (made where missing) on the same server."""
         with self._cursor(database=None) as cursor:
             cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4")
         return Schema(self.host, self.port, self.user, self.password, name)
+
+    def add_user(self, user: str, password: str) -> None:
+        """A user without rights, who gets in without TLS as well."""
+        self.execute(f"CREATE USER {user} IDENTIFIED BY '{password}'")
+        self.greet(user, password)
+
+    def greet(self, user: str, password: str) -> None:
+        """Log in once: MySQL lets in without TLS only whom it has seen with it since its start."""
+        mysql.connector.connect(host=self.host, port=self.port, user=user, password=password).close()
 
     def copy(self, name: str) -> Schema:
         """The schema `name` with the tables of this one, empty, at the same revision."""

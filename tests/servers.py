@@ -17,7 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -49,6 +49,13 @@ class DatabaseServer(Schema):
     def __init__(self, folder: Path) -> None:
         super().__init__(HERE, free_port(), "root", "test", "bytecrunchers")
         self.data = folder / "data"
+        self._options = folder / "options.cnf"
+        self._users: list[tuple[str, str]] = []
+        self.set_options()
+
+    def set_options(self, *lines: str) -> None:
+        """Options that every start from now on reads, in place of those set before; the command line's outrank them."""
+        self._options.write_text("\n".join(["[server]", *lines, ""]))
 
     @property
     def pid(self) -> int:
@@ -57,6 +64,13 @@ class DatabaseServer(Schema):
     def start(self) -> None:
         """Start (again), on the same port and data."""
         self.process.start()
+        for user in self._users:
+            self.greet(*user)
+
+    def add_user(self, user: str, password: str) -> None:
+        """As for every schema; lets in without TLS after the next start as well."""
+        super().add_user(user, password)
+        self._users.append((user, password))
 
     def stop(self) -> None:
         """Shut down in good order."""
@@ -80,9 +94,6 @@ class MariaDB(DatabaseServer):
     def __init__(self, folder: Path, options: Sequence[str]) -> None:
         super().__init__(folder)
         first = folder / "first.sql"
-        self.options = folder / "options.cnf"
-        """Read at every start; those of the command line outrank them."""
-        self.options.write_text("[mariadbd]\n")
         _make_data(self.data, USER)
         first.write_text(
             "CREATE DATABASE IF NOT EXISTS bytecrunchers CHARACTER SET utf8mb4;\n"
@@ -93,7 +104,7 @@ class MariaDB(DatabaseServer):
             "mariadb",
             [
                 program("mariadbd", "mariadb-server-core"),
-                f"--defaults-file={self.options}",
+                f"--defaults-file={self._options}",
                 USER,
                 f"--datadir={self.data}",
                 f"--tmpdir={folder}",
@@ -149,7 +160,7 @@ class MySQL(DatabaseServer):
             "--library-path",
             str(libraries),
             str(MYSQL / "usr/sbin/mysqld"),
-            "--no-defaults",
+            f"--defaults-file={self._options}",
             USER,
             f"--basedir={MYSQL / 'usr'}",
             f"--lc-messages-dir={MYSQL / 'usr/share/mysql'}",
@@ -197,6 +208,22 @@ def mysql_server(folder: Path, *, durable: bool = False, options: Sequence[str] 
         yield server
     finally:
         server.kill9()
+
+
+NAMES = {"mariadb": "MariaDB", "mysql": "MySQL"}
+
+
+def kind() -> str:
+    """The private database that TEST_DATABASE chooses: "mariadb" unless it is "mysql"."""
+    return "mysql" if os.environ.get("TEST_DATABASE") == "mysql" else "mariadb"
+
+
+def database(
+    folder: Path, *, durable: bool = False, options: Sequence[str] = ()
+) -> AbstractContextManager[DatabaseServer]:
+    """A private server of that kind, for whoever stops it, kills it or gives it options."""
+    chosen = {"mariadb": mariadb, "mysql": mysql_server}[kind()]
+    return chosen(folder, durable=durable, options=options)
 
 
 @dataclass(frozen=True)

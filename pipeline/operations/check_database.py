@@ -28,6 +28,7 @@ _MENDS: Final = {
     "2003": "is it running, and do MYSQL_LOC's host and port lead to it from here (security groups)?",
     "2005": "MYSQL_LOC's host has no address: mend the name or the DNS",
     "2026": "TLS failed: MYSQL_SSL_CA has to hold the server's authority, sslMode has to be one that the server speaks",
+    "2061": "set sslMode=VERIFY_IDENTITY in MYSQL_LOC: MySQL takes no password in clear but what it knows already",
     "encrypted": "turn TLS on at the server, or choose another sslMode in MYSQL_LOC if its network is your own",
 }
 

@@ -19,7 +19,8 @@ from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColum
 from rich.table import Table
 
 from demo.stage import forget_surroundings
-from tests.faults import results
+from tests import servers
+from tests.faults import results, strikes_database
 from tests.faults.catalogue import FAULTS
 from tests.faults.fault import Fault, offered
 from tests.faults.round import Round, play
@@ -47,7 +48,8 @@ def chaos(
 
     Each round has a bank, a stream and a job of its own: producers put messages, one to three faults strike, all heals,
     and a checker holds what was put against what is there (invariants I1 to I14, tests/faults/checker.py). The job is
-    the real one, with its own processes; the database is a real MariaDB; Kinesis, DynamoDB and SES are emulated.
+    the real one, with its own processes; the database is a real MariaDB, with TEST_DATABASE=mysql a real MySQL
+    (scripts/setup_mysql.sh); Kinesis, DynamoDB and SES are emulated.
 
     Exit codes: 0 no violation; 1 some, each with the seed and the commit that repeat it.
 
@@ -56,6 +58,8 @@ def chaos(
         python -m tests.faults --seed 7 --rounds 1
 
         python -m tests.faults each "database killed" --rounds 3
+
+        TEST_DATABASE=mysql python -m tests.faults each "database killed"
 
         python -m tests.faults list
     """
@@ -81,10 +85,14 @@ def each(
     rounds: Rounds = None,
     spark: Spark = False,
     long: Annotated[bool, typer.Option("--long", help="Each strike as often and as long as the table says.")] = False,
+    database: Annotated[
+        bool, typer.Option("--database", help="Only what strikes the database or its network.")
+    ] = False,
     note: Annotated[bool, typer.Option("--note", help="Keep the results for the table.")] = False,
 ) -> None:
     """One fault after the other, each in rounds of its own."""
-    chosen = [FAULTS[name] for name in names] if names else offered(FAULTS.values(), spark=spark)
+    among = strikes_database.FAULTS if database else FAULTS
+    chosen = [among[name] for name in names] if names else offered(among.values(), spark=spark)
     everything: list[Round] = []
     with _playing() as stage:
         for fault in chosen:
@@ -163,9 +171,12 @@ def _tell(title: str, played: Round, again: str, folder: Path) -> None:
     if not played.violations:
         shutil.rmtree(folder)
         return
+    front = results.IN_FRONT[servers.kind()]
     for violation in played.violations[:20]:
         console.print(f"  {violation}", markup=False, soft_wrap=True)
-    console.print(f"  again, at commit {_commit()}: python -m tests.faults {again}", markup=False, soft_wrap=True)
+    console.print(
+        f"  again, at commit {_commit()}: {front}python -m tests.faults {again}", markup=False, soft_wrap=True
+    )
     console.print(f"  logs: {folder}", markup=False, soft_wrap=True)
 
 
@@ -175,7 +186,7 @@ def _playing() -> Iterator[Stage]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     rounds = Path(tempfile.mkdtemp(prefix="faults-"))
     with tempfile.TemporaryDirectory(prefix="servers-", ignore_cleanup_errors=True) as folder:
-        console.print("starting MariaDB, Kinesis and DynamoDB")
+        console.print(f"starting {servers.NAMES[servers.kind()]}, Kinesis and DynamoDB")
         with ground(Path(folder)) as where, Progress(*columns, console=console, transient=True) as progress:
             yield Stage(where, rounds, progress)
     if not any(rounds.iterdir()):

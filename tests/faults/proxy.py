@@ -1,4 +1,7 @@
-"""A TCP proxy before the database that cuts connections, above all around a COMMIT, and slows or stops what passes."""
+"""A TCP proxy before the database that cuts connections, above all around a COMMIT, and slows or stops what passes.
+
+It reads along, so it takes out of the server's greeting that TLS is offered: what it is before is a server without TLS.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,20 @@ from enum import Enum
 from tests.processes import free_port
 from tests.servers import HERE
 
-COMMIT = b"\x07\x00\x00\x00\x03commit"
-"""The packet of a COMMIT: length, number, COM_QUERY, the statement; in any case."""
+COMMITS = (b"\x07\x00\x00\x00\x03commit", b"\x09\x00\x00\x00\x03\x00\x01commit")
+"""The packet of a COMMIT: length, number, COM_QUERY, to MySQL that there are no attributes, the statement; in any case.
+"""
 
 ERROR = re.compile(rb"\xff(..)#[0-9A-Z]{5}", re.DOTALL)
 """What the server says of an error, which may come amid an answer: its number, and the state of SQL."""
+
+
+GREETING = 0x0A
+"""What the first packet of a server begins with, after its length and number; then comes the server's version."""
+CAPABLE = 15
+"""Where the second byte of what the server is capable of lies, from the zero at the end of its version."""
+TLS = 0x08
+"""CLIENT_SSL, in that byte."""
 
 
 class Cut(Enum):
@@ -103,12 +115,12 @@ class Proxy:
 
     def _answers(self, client: socket.socket, server: socket.socket, muted: threading.Event) -> None:
         with suppress(OSError):
-            while packet := server.recv(65536):
-                if muted.is_set():
-                    break
+            packet = without_tls(server.recv(65536))
+            while packet and not muted.is_set():
                 self.errors.update(int.from_bytes(number, "little") for number in ERROR.findall(packet))
                 self._hold_up(packet)
                 client.sendall(packet)
+                packet = server.recv(65536)
         _cut(client)
         _cut(server)
 
@@ -126,9 +138,17 @@ class Proxy:
             self.others += 1
 
 
+def without_tls(greeting: bytes) -> bytes:
+    """The server's first packet, as of one that offers no TLS. An error, as of too many connections, stays as it is."""
+    told = bytearray(greeting)
+    if told and told[4] == GREETING:
+        told[told.index(0, 5) + CAPABLE] &= ~TLS
+    return bytes(told)
+
+
 def is_commit(packet: bytes) -> bool:
     """Whether a client's packet is a COMMIT."""
-    return packet.lower() == COMMIT
+    return packet.lower() in COMMITS
 
 
 def _cut(connection: socket.socket) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from tests import servers
 from tests.faults.catalogue import FAULTS
 from tests.faults.round import Round
 from tests.servers import ROOT
@@ -16,6 +17,8 @@ KEPT = ROOT / "docs" / "reliability.json"
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- written by `python -m tests.faults table`: begin -->", "<!-- end -->"
 CHAOS = "chaos"
+IN_FRONT = {"mariadb": "", "mysql": "TEST_DATABASE=mysql "}
+"""Of a command, for it to run on that database."""
 HEAD = (
     "| fault | what happens | rounds | fired | messages | violations | back to zero | again |\n"
     "|---|---|--:|--:|--:|--:|--:|---|\n"
@@ -23,7 +26,10 @@ HEAD = (
 
 
 class Result(msgspec.Struct, frozen=True):
-    """Of all rounds of one fault. `back`: the longest time until the lag was zero again, in seconds."""
+    """Of all rounds of one fault. `back`: the longest time until the lag was zero again, in seconds.
+
+    `mysql`: the database was a MySQL; else a MariaDB.
+    """
 
     fault: str
     spark: bool
@@ -33,6 +39,7 @@ class Result(msgspec.Struct, frozen=True):
     violations: int
     back: float
     again: str
+    mysql: bool = False
 
 
 def summed(fault: str, rounds: Sequence[Round]) -> Result:
@@ -55,7 +62,8 @@ def summed(fault: str, rounds: Sequence[Round]) -> Result:
         sum(one.messages for one in rounds),
         sum(len(one.violations) for one in rounds),
         max(one.back for one in rounds),
-        shlex.join(["python", "-m", "tests.faults", *which, *how]),
+        IN_FRONT[servers.kind()] + shlex.join(["python", "-m", "tests.faults", *which, *how]),
+        servers.kind() == "mysql",
     )
 
 
@@ -66,7 +74,7 @@ def kept(path: Path = KEPT) -> list[Result]:
 
 def keep(result: Result, path: Path = KEPT) -> None:
     """Keep this one in place of an older one of the same fault."""
-    others = [one for one in kept(path) if (one.fault, one.spark) != (result.fault, result.spark)]
+    others = [one for one in kept(path) if _place(one) != _place(result)]
     path.write_bytes(msgspec.json.format(msgspec.json.encode(sorted([*others, result], key=_place)), indent=1) + b"\n")
 
 
@@ -82,14 +90,15 @@ def written(page: str, results: Iterable[Result]) -> str:
     return f"{before}{BEGIN}\n\n{table(results)}\n{END}{after}"
 
 
-def _place(result: Result) -> tuple[int, bool]:
+def _place(result: Result) -> tuple[int, str, bool, bool]:
     names = [*FAULTS, CHAOS]
-    return names.index(result.fault) if result.fault in names else len(names), result.spark
+    place = names.index(result.fault) if result.fault in names else len(names)
+    return place, result.fault, result.mysql, result.spark
 
 
 def _line(result: Result) -> str:
     what = "one to three of all these, one after the other" if result.fault == CHAOS else FAULTS[result.fault].what
-    name = f"{result.fault}{' (Spark)' * result.spark}"
+    name = f"{result.fault}{' (MySQL)' * result.mysql}{' (Spark)' * result.spark}"
     cells = (
         name,
         what,

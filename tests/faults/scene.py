@@ -30,7 +30,7 @@ from tests.faults.trial import Trial
 from tests.integration.watched import Sample, parsed
 from tests.processes import free_port
 from tests.schema import Schema
-from tests.servers import HERE, MariaDB
+from tests.servers import HERE, DatabaseServer
 
 LEAST = 1_000
 """Messages of a round."""
@@ -52,21 +52,21 @@ _numbers = count()
 class Ground:
     """Servers for many rounds, each of which has a schema and a stream of its own."""
 
-    database: MariaDB
+    database: DatabaseServer
     aws: str
     template: Schema
 
 
 @contextmanager
 def ground(folder: Path) -> Iterator[Ground]:
-    """A MariaDB and moto."""
+    """The database that TEST_DATABASE chooses, and moto."""
     with ExitStack() as running, ThreadPoolExecutor(2) as together:
-        made = together.submit(running.enter_context, servers.mariadb(folder / "mariadb", options=ONE_FILE))
+        made = together.submit(running.enter_context, servers.database(folder / "database", options=ONE_FILE))
         aws = together.submit(running.enter_context, servers.moto())
         database = made.result()
         template = database.another("template")
         migrations.upgrade(template.url)
-        database.execute(f"CREATE USER {CLERK} IDENTIFIED BY 'secret'")
+        database.add_user(CLERK, "secret")
         database.execute(f"GRANT SELECT, INSERT, UPDATE ON *.* TO {CLERK}")
         yield Ground(database, aws.result().url, template)
 

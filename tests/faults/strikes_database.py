@@ -16,7 +16,7 @@ from producers.traffic import Message
 from tests.faults.fault import Fault, listed
 from tests.faults.proxy import Cut, is_commit
 from tests.faults.scene import CLERK, Scene
-from tests.servers import MariaDB
+from tests.servers import DatabaseServer
 
 HOT = (1, 2)
 """The accounts that everybody pays to."""
@@ -228,9 +228,9 @@ def disk_full(scene: Scene, name: str) -> None:
         filler.drop()
 
 
-def _restart_with_room(database: MariaDB, most: str) -> None:
+def _restart_with_room(database: DatabaseServer, most: str) -> None:
     database.kill9()
-    database.options.write_text(f"[mariadbd]\ninnodb-data-file-path=ibdata1:12M:autoextend{most}\n")
+    database.set_options(f"innodb-data-file-path=ibdata1:12M:autoextend{most}")
     database.start()
 
 
@@ -248,16 +248,16 @@ def _pass(seconds: float) -> None:
 FAULTS = listed(
     Fault(
         "database restarted",
-        "mariadbd is shut down in mid-batch and started again",
+        "the server is shut down in mid-batch and started again",
         restarted,
         2,
         spark=True,
         shown=RETRIED,
     ),
-    Fault("database killed", "SIGKILL to mariadbd in mid-batch, started again", killed, 2, spark=True, shown=RETRIED),
+    Fault("database killed", "SIGKILL to the server in mid-batch, started again", killed, 2, spark=True, shown=RETRIED),
     Fault(
         "database away",
-        "mariadbd is shut down in mid-batch and away for 3 s, with --long 45 s",
+        "the server is shut down in mid-batch and away for 3 s, with --long 45 s",
         away,
         0.5,
         rounds=1,

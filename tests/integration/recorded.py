@@ -41,9 +41,9 @@ def shape(statement: str) -> str:
 
 
 def explained(connection: Any, statement: str) -> list[dict[str, Any]]:
-    """The plan of a statement, a row for each table. Nothing is run."""
+    """The plan of a statement, a row for each table; newer MySQLs draw a tree unless asked. Nothing is run."""
     with connection.cursor(dictionary=True) as cursor:
-        cursor.execute(f"EXPLAIN {statement}")
+        cursor.execute(f"EXPLAIN FORMAT=TRADITIONAL {statement}")
         plan: list[dict[str, Any]] = cursor.fetchall()
     connection.rollback()
     return plan

@@ -69,7 +69,7 @@ def grew(schema: Schema) -> None:
     ):
         schema.execute(
             f"INSERT INTO {table} ({columns}, event_id, applied_at) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL "
-            f"SELECT i + 1 FROM n WHERE i < 1000) SELECT {columns}, UNHEX(MD5(CONCAT(a.i, ' ', b.i))), "
+            f"SELECT i + 1 FROM n WHERE i < 1000) SELECT {columns}, UNHEX(LEFT(SHA2(CONCAT(a.i, ' ', b.i), 256), 32)), "
             f"UTC_TIMESTAMP(6) - INTERVAL 2 DAY FROM (SELECT * FROM {table} LIMIT 1) AS one, n AS a, n AS b "
             f"WHERE b.i <= {HISTORY // 1000}"
         )

@@ -199,7 +199,7 @@ def test_the_locks_of_a_lost_connection_are_ended_by_the_next_one(pool: Connecti
 
 def test_after_a_restart_of_the_server_nobody_else_s_connection_is_ended(tmp_path: Path) -> None:
     """Ids begin anew there: the one that was lost is another's now."""
-    with servers.mariadb(tmp_path) as server:
+    with servers.database(tmp_path) as server:
         pool = Tidy(Database(server.host, server.port, server.user, server.password, server.name))
         lane = pool.lane()
         with lane.transaction():
@@ -243,8 +243,8 @@ def test_a_deadlock_and_a_lock_wait_are_transient(pool: Connections, where: Data
     assert [type(error) for error in errors] == [Transient]
 
 
-def test_a_connection_without_tls_is_refused_where_the_url_requires_it(database: Schema) -> None:
-    plain = parse_mysql_location(database.url)
+def test_a_connection_without_tls_is_refused_where_the_url_requires_it(without_tls: Schema) -> None:
+    plain = parse_mysql_location(without_tls.url)
     Database.at(plain).connect().close()
     with pytest.raises(Halted, match="not encrypted, though sslMode=REQUIRED"):
         Database.at(replace(plain, tls="REQUIRED")).connect()

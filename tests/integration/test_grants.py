@@ -54,7 +54,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     authority = Authority(folder, "ours")
     certificate, key = authority.server("localhost")
     options = (f"--ssl-ca={authority.ca}", f"--ssl-cert={certificate}", f"--ssl-key={key}")
-    with servers.mariadb(folder / "mariadb", options=options) as started:
+    with servers.database(folder / "database", options=options) as started:
         admin = Secured(started, authority.ca, started.user, started.password)
         before, after = GRANTS.read_text().split("-- Part 2. The service and its operators.\n")
         run(admin, before)

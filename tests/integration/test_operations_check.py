@@ -45,7 +45,8 @@ def user(schema: Schema, *grants: str) -> Iterator[dict[str, str]]:
         schema.execute(f"DROP USER {name}@'%'")
 
 
-def test_a_good_set_up_is_ok_before_anything_has_run(bank: Operated) -> None:
+def test_a_good_set_up_is_ok_before_anything_has_run(without_tls: Schema, moto: str) -> None:
+    bank = Operated(without_tls, moto)
     bank.bench.aws.client("ses").verify_email_identity(EmailAddress=SENDER)
     found = check(bank)
     assert {what for what, one in found.items() if one["state"] == "warn"} == {
@@ -78,7 +79,6 @@ def test_wrong_settings_end_with_2_and_a_line_for_each_as_the_service_says_them(
         ({"MYSQL_LOC": "jdbc:mysql://127.0.0.1:1/bytecrunchers"}, "2003", "host and port"),
         ({"MYSQL_PASS": "wrong"}, "1045", "MYSQL_USER and MYSQL_PASS"),
         ({"MYSQL_LOC": "{url}/nowhere"}, "1049", "create it"),
-        ({"MYSQL_LOC": "{url}/{name}?sslMode=REQUIRED"}, "not encrypted", "turn TLS on"),
     ],
 )
 def test_a_database_that_does_not_let_in_is_one_failure_and_the_rest_is_looked_at(
@@ -89,6 +89,13 @@ def test_a_database_that_does_not_let_in_is_one_failure_and_the_rest_is_looked_a
     assert found["database"]["state"] == "FAIL"
     assert text in found["database"]["text"] and mend in found["database"]["mend"]
     assert found["stream"]["state"] == "ok"
+
+
+def test_a_database_without_tls_is_a_failure_where_tls_is_asked_for(without_tls: Schema, moto: str) -> None:
+    bank = Operated(without_tls, moto)
+    found = check(bank, code=1, MYSQL_LOC=f"{bank.environment['MYSQL_LOC']}?sslMode=REQUIRED")
+    assert found["database"]["state"] == "FAIL"
+    assert "not encrypted" in found["database"]["text"] and "turn TLS on" in found["database"]["mend"]
 
 
 def test_rights_are_tried_and_the_missing_ones_named(bank: Operated) -> None:

@@ -18,6 +18,7 @@ from tests.integration.messages import quote, transfer
 from tests.integration.secretive import CVC1, CVC2, MEMO_CARD, PIN, UNKNOWN_CARD, WRONG, Secretive, fours
 from tests.schema import Schema
 
+ALL_IT_CAN = {"mariadb": "--log-warnings=9", "mysql": "--log-error-verbosity=3"}
 PLAIN = "spark.io.encryption.enabled false\nspark.shuffle.compress false\n"
 
 
@@ -25,18 +26,18 @@ PLAIN = "spark.io.encryption.enabled false\nspark.shuffle.compress false\n"
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Schema]:
     """A server of its own, whose error log is searched and says all it can."""
     folder = tmp_path_factory.mktemp("secretive")
-    with servers.mariadb(folder / "db", options=["--log-warnings=9"]) as server:
+    with servers.database(folder / "db", options=[ALL_IT_CAN[servers.kind()]]) as server:
         migrations.upgrade(server.url)
         yield server
 
 
 @pytest.fixture
 def secretive(
-    database: servers.MariaDB, moto: str, tmp_path: Path, request: pytest.FixtureRequest
+    database: servers.DatabaseServer, moto: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Secretive]:
     """With the configuration of Spark that the test names."""
     (tmp_path / "db").mkdir()
-    (tmp_path / "db" / "mariadb.log").symlink_to(database.process.log)
+    (tmp_path / "db" / "database.log").symlink_to(database.process.log)
     made = Secretive(tmp_path, database, moto, request.param)
     yield made
     made.job.kill9()
@@ -182,5 +183,5 @@ def test_the_hunt_finds_what_spark_writes_without_encryption_and_a_leak_in_any_o
     leaks = {place.rpartition(":")[0] for place in told.hunt.leaks()} - places
     assert {leak.rstrip("0123456789") for leak in leaks} == {
         *("fraud_alerts.memo", "definition of stocks", "card_transactions.cvc", "mail "),
-        *("job.log", "mariadb.log", f"{told.hunt.letters[0]} "),
+        *("job.log", "database.log", f"{told.hunt.letters[0]} "),
     }

@@ -21,7 +21,7 @@ PARENT = """
 import os, signal, sys, threading
 from pathlib import Path
 from tests import servers
-with servers.mariadb(Path(sys.argv[1])) as database, servers.moto() as moto:
+with servers.database(Path(sys.argv[1])) as database, servers.moto() as moto:
     database.kill9()
     again = threading.Thread(target=database.start)
     again.start()
@@ -32,8 +32,8 @@ with servers.mariadb(Path(sys.argv[1])) as database, servers.moto() as moto:
 """
 
 
-def test_a_killed_mariadb_comes_back_on_its_port_with_what_was_committed(tmp_path: Path) -> None:
-    with servers.mariadb(tmp_path) as database:
+def test_a_killed_database_comes_back_on_its_port_with_what_was_committed(tmp_path: Path) -> None:
+    with servers.database(tmp_path) as database:
         database.execute("CREATE TABLE kept (id INT PRIMARY KEY)")
         database.execute("INSERT INTO kept VALUES (1)")
         first = database.pid
@@ -59,7 +59,7 @@ def test_no_server_outlives_the_process_that_started_it(tmp_path: Path, signalle
 
 
 def test_a_server_that_does_not_start_shows_the_end_of_its_log(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="no-such-option"), servers.mariadb(tmp_path, options=["--no-such-option"]):
+    with pytest.raises(RuntimeError, match="no-such-option"), servers.database(tmp_path, options=["--no-such-option"]):
         pass
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +37,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     ours, stranger = Authority(folder, "ours"), Authority(folder, "stranger")
     certificate, key = ours.server(HOST)
     options = (f"--ssl-ca={ours.ca}", f"--ssl-cert={certificate}", f"--ssl-key={key}")
-    with servers.mariadb(folder / "mariadb", options=options) as server:
+    with servers.database(folder / "database", options=options) as server:
         yield Secured(server, ours.ca, stranger.ca)
 
 
@@ -85,22 +86,35 @@ def test_required_is_encrypted_and_disabled_is_not(secured: Secured) -> None:
     assert not cipher(database(secured.server, "DISABLED"))
 
 
-def test_a_server_without_tls_is_refused_where_tls_is_asked_for(database_server: Schema, secured: Secured) -> None:
-    ((offered,),) = database_server.query("SELECT @@have_ssl = 'YES'")
-    assert not offered, "this test needs a server without TLS"
-    assert not cipher(database(database_server, "PREFERRED"))
+def test_a_server_without_tls_is_refused_where_tls_is_asked_for(without_tls: Schema, secured: Secured) -> None:
+    assert not cipher(database(without_tls, "PREFERRED"))
     for mode, ca in (("REQUIRED", None), ("VERIFY_CA", secured.ca)):
         with pytest.raises(Halted, match="not encrypted, though sslMode"):
-            database(database_server, mode, ca).connect()
+            database(without_tls, mode, ca).connect()
     with pytest.raises(Transient, match="2026"):
-        database(database_server, "VERIFY_IDENTITY", secured.ca).connect()
+        database(without_tls, "VERIFY_IDENTITY", secured.ca).connect()
+
+
+def test_mysql_lets_nobody_in_without_tls_whom_it_has_not_seen_since_its_start_and_the_error_says_so(
+    without_tls: Schema,
+) -> None:
+    """It asks again after each restart, so a service that has worked without TLS would find the door closed."""
+    if without_tls.is_mariadb:
+        pytest.skip("MariaDB's passwords take no TLS")
+    stranger = f"u{uuid.uuid4().hex[:12]}"
+    without_tls.execute(f"CREATE USER {stranger} IDENTIFIED BY 'test'")
+    without_tls.execute(f"GRANT SELECT ON `{without_tls.name}`.* TO {stranger}")
+    where = replace(database(without_tls, "PREFERRED"), user=stranger)
+    with pytest.raises(Transient, match=r"2061.*sslMode"):
+        where.connect()
+    without_tls.execute(f"DROP USER {stranger}")
 
 
 @pytest.mark.parametrize("mode", ["REQUIRED", "VERIFY_CA"])
 def test_migrations_refuse_a_server_without_tls_as_the_service_does(
-    database_server: Schema, secured: Secured, mode: Tls
+    without_tls: Schema, secured: Secured, mode: Tls
 ) -> None:
-    where = replace(parse_mysql_location(database_server.url), tls=mode, ca=str(secured.ca))
+    where = replace(parse_mysql_location(without_tls.url), tls=mode, ca=str(secured.ca))
     with pytest.raises(Fatal, match="not encrypted"):
         migrations.upgrade(where)
 

@@ -175,7 +175,7 @@ class DatabaseDoor:
         self._proxy: Proxy | None = None
 
     def __enter__(self) -> DatabaseDoor:
-        self._schema.execute(f"CREATE USER {self._user} IDENTIFIED BY 'secret'")
+        self._schema.add_user(self._user, "secret")
         self._schema.execute(f"GRANT SELECT, INSERT, UPDATE ON `{self._schema.name}`.* TO {self._user}")
         self.open()
         assert self._proxy is not None

@@ -91,6 +91,18 @@ def test_a_result_takes_the_place_of_an_older_one_of_its_fault(tmp_path: Path) -
     assert second.fault == "disk full"
 
 
+def test_a_result_on_mysql_stands_beside_that_on_mariadb_and_says_how_to_repeat_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "kept.json"
+    results.keep(results.summed("disk full", [played(1)]), path)
+    monkeypatch.setenv("TEST_DATABASE", "mysql")
+    results.keep(results.summed("disk full", [played(1)]), path)
+    _, second = results.kept(path)
+    assert second.again == "TEST_DATABASE=mysql python -m tests.faults each 'disk full' --rounds 1 --seed 1 --long"
+    assert "| disk full (MySQL) |" in results.table([second])
+
+
 def test_the_page_has_the_table_of_what_was_kept() -> None:
     page = results.PAGE.read_text()
     assert results.written(page, results.kept()) == page, "python -m tests.faults table"
