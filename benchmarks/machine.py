@@ -24,6 +24,7 @@ KINDS = {
     "mariadb": "database",
     "mysqld": "database",
     "moto.server": "moto",
+    "kinesis-local": "emulator",
 }
 """Part of a command line → kind; the first that fits. Anything else that the benchmark started is "benchmark"."""
 

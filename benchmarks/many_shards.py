@@ -20,6 +20,7 @@ from pipeline.kinesis import KinesisReader
 from pipeline.kinesis_source import KinesisSource
 from pipeline.leases import LeaseTable
 from pipeline.records import START, Position, Progress, Report
+from pipeline.stream import dealt
 from tests.servers import Endpoint
 
 PARTITIONS = 4
@@ -60,11 +61,13 @@ def _batch(source: KinesisSource, moving: int, number: int) -> float:
     began = time.perf_counter()
     ranges = source.plan()
     planned = time.perf_counter()
-    reads = {wanted.shard: Progress(START, True, 0) for wanted in ranges}
     first = number * moving % len(ranges)
-    for wanted in ranges[first : first + moving]:
-        reads[wanted.shard] = Progress(Position(FIRST_SEQUENCE + number), True, 0)
-    reports = [Report(reads=reads) for _ in range(PARTITIONS)]
+    moved = {wanted.shard for wanted in ranges[first : first + moving]}
+    reached = {True: Progress(Position(FIRST_SEQUENCE + number), True, 0), False: Progress(START, True, 0)}
+    reports = [
+        Report(reads={wanted.shard: reached[wanted.shard in moved] for wanted in share}, alone=True)
+        for share in dealt(ranges, PARTITIONS)
+    ]
     reported = time.perf_counter()
     source.commit(gathered(ranges, reports, PARTITIONS).progress)
     return planned - began + time.perf_counter() - reported

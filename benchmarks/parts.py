@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks import applying, ceiling, latency, many_shards, old_way, whole_path
 from benchmarks.machine import Watch
+from benchmarks.older_rows import Tell, older_bank
 from benchmarks.results import Result
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.workload import Workload, bank
@@ -17,7 +21,14 @@ from tests import servers
 from tests.schema import Schema
 from tests.servers import Endpoint
 
+TUNED = {"BATCH_LENGTH": "1", "PARTITIONS": str(os.cpu_count()), "MAX_THREADS": "1"}
+"""A partition and a connection for each core, as the ceiling has a writer: where the database is no network away, more
+only wait for each other."""
+PROMPT = {**TUNED, "BATCH_LENGTH": "0.5"}
+"""The same where latency counts."""
 OLD_MESSAGES = 2_000
+EMULATED = 20_000
+"""Most messages for an emulator: it takes some 1,300 a second."""
 CHUNK_SIZE: int = Settings.model_fields["chunk_size"].default
 
 VARIATIONS: dict[str, dict[str, Any]] = {
@@ -30,7 +41,8 @@ VARIATIONS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Bench:
-    """What the parts need. `messages`: of the ceiling and of the whole path. `settings`: of the job."""
+    """What the parts need. `messages`: of the ceiling and of the whole path. `settings`: of the job, where they are to
+    be others than `TUNED` (and `PROMPT`). `rows`: older ones of (b), (c) and `apply`. `tell`: hears of progress."""
 
     server: Schema
     aws: Endpoint
@@ -42,6 +54,9 @@ class Bench:
     accounts: int = 20_000
     scenario: str = "mixed"
     aggregate: int = 0
+    limits: bool = False
+    rows: int = 0
+    tell: Tell = str
 
     def compare(self) -> list[Result]:
         """(b) and (c) of each variation, one after the other."""
@@ -79,7 +94,13 @@ class Bench:
             odd=self.odd,
             scenario=self.scenario,
             aggregate=self.aggregate,
+            limits=self.limits,
         )
+
+    def _bank(self, workload: Workload, name: str) -> AbstractContextManager[Schema]:
+        if self.rows:
+            return older_bank(self.server, workload, self.rows, self.tell)
+        return bank(self.server, workload, name)
 
     def old(self) -> Result:
         """(a)"""
@@ -100,7 +121,7 @@ class Bench:
 
     def _ceiling(self, writers: int) -> Result:
         workload = self._workload(self.messages)
-        with bank(self.server, workload, f"ceiling{writers}") as schema:
+        with self._bank(workload, f"ceiling{writers}") as schema:
             written = ceiling.run(schema, workload, writers, self.watch)
         rate = workload.count / written.seconds
         what = f"the bare ceiling: {writers} plain writers"
@@ -109,12 +130,12 @@ class Bench:
 
     def applying(self) -> list[Result]:
         """The second stage of (c) alone, by one lane and by as many as the job has."""
-        lanes = int(self.settings["PARTITIONS"])
+        lanes = int({**TUNED, **self.settings}["PARTITIONS"])
         return [self._applying(number) for number in sorted({1, lanes})]
 
     def _applying(self, lanes: int) -> Result:
         workload = self._workload(self.messages)
-        with bank(self.server, workload, f"applying{lanes}") as schema:
+        with self._bank(workload, f"applying{lanes}") as schema:
             chunk_size = int(self.settings.get("CHUNK_SIZE", CHUNK_SIZE))
             applied = applying.run(schema, workload, lanes, chunk_size, self.watch)
         rate = applied.messages / applied.seconds
@@ -127,30 +148,52 @@ class Bench:
     def path(self, name: str, factor: int = 1) -> Result:
         """(c), over `factor` times as many messages."""
         workload = self._workload(self.messages * factor)
-        with bank(self.server, workload, f"path{factor}") as schema:
-            passed = whole_path.run(schema, self.aws, workload, self.settings, self.watch)
-        rate = passed.messages / passed.seconds
-        facts = {
-            "seconds": passed.seconds,
-            "seconds from start to first commit": passed.first_commit,
-            "batches": passed.batches,
-            "outcomes": dict(passed.outcomes),
-            "seconds by stage": dict(passed.stages),
-            "peak MiB": {kind: max(sizes) for kind, sizes in passed.resident.items()},
-            "growth MiB": {kind: growth(sizes) for kind, sizes in passed.resident.items()},
-        }
-        what = f"the whole path, {workload.count:,} messages"
-        return Result(name, what, f"{rate:,.0f}/s", passed.use, workload.count, rate, facts)
+        with self._bank(workload, f"path{factor}") as schema:
+            passed = whole_path.run(schema, self.aws, workload, {**TUNED, **self.settings}, self.watch)
+        return _passed(name, f"the whole path, {workload.count:,} messages", passed)
+
+    def emulator(self) -> Result:
+        """(c) on an emulator, which takes what it gives from the same processors: its share is in the figures."""
+        workload = self._workload(min(EMULATED, self.messages))
+        with bank(self.server, workload, "emulator") as schema:
+            passed = whole_path.run_on_emulator(schema, self.aws, workload, {**TUNED, **self.settings}, self.watch)
+        share = passed.use.used.get("emulator", 0.0) / sum(passed.use.used.values())
+        what = f"the whole path on kinesis-local, {workload.count:,} messages; it takes {share:.0%} of the CPU"
+        return _passed("emulator", what, passed, {"share of the emulator": share})
 
     def latency(self, rate: int, seconds: int) -> Result:
         """(d)"""
-        workload = self._workload(rate * seconds)
+        settings = {**PROMPT, **self.settings}
+        workload = replace(self._workload(rate * (latency.WARM_UP + seconds)), rate=rate)
         with bank(self.server, workload, "latency") as schema:
-            found = latency.run(schema, self.aws, workload, rate, self.settings, self.watch)
-        facts: dict[str, object] = {"until the locks": percentiles(found.taken), "until seen": percentiles(found.seen)}
+            found = latency.run(schema, self.aws, workload, settings, self.watch)
+        facts: dict[str, object] = {
+            "rate": rate,
+            "batch length": float(settings["BATCH_LENGTH"]),
+            "until the locks": percentiles(found.taken),
+            "until seen": percentiles(found.seen),
+            "calls of the stream": found.calls,
+        }
         p50, p95, p99 = percentiles(found.taken).values()
         figure = f"p50 {p50:.2f} s, p95 {p95:.2f} s, p99 {p99:.2f} s; seen {percentiles(found.seen)['p99']:.2f} s later"
-        return Result("(d)", f"latency at {rate} messages/s", figure, found.use, workload.count, facts=facts)
+        what = f"latency at {rate:,} messages/s, BATCH_LENGTH={settings['BATCH_LENGTH']}"
+        return Result(f"(d) {rate:,}/s", what, figure, found.use, rate * seconds, facts=facts)
+
+
+def _passed(name: str, what: str, passed: whole_path.Passed, more: Mapping[str, object] = {}) -> Result:
+    rate = passed.messages / passed.seconds
+    facts = {
+        "seconds": passed.seconds,
+        "seconds from start to first commit": passed.first_commit,
+        "batches": passed.batches,
+        "outcomes": dict(passed.outcomes),
+        "seconds by stage": dict(passed.stages),
+        "peak MiB": {kind: max(sizes) for kind, sizes in passed.resident.items()},
+        "growth MiB": {kind: growth(sizes) for kind, sizes in passed.resident.items()},
+        "calls of the stream": passed.calls,
+        **more,
+    }
+    return Result(name, what, f"{rate:,.0f}/s", passed.use, passed.messages, rate, facts)
 
 
 def growth(sizes: list[float]) -> float:

@@ -83,14 +83,21 @@ def _costs(results: list[Result]) -> Table:
     return table
 
 
-def spans(results: list[Result]) -> list[Table]:
-    """What the lanes of the second stage spent their time on, where that was measured."""
-    measured: dict[str, Any] = {r.name: r.facts["µs a message"] for r in results if "µs a message" in r.facts}
+def details(results: list[Result]) -> list[Table]:
+    """What the lanes of the second stage spent their time on, and how often the stream was asked, where measured."""
+    return [
+        *_detail(results, "µs a message", "Time of the lanes, µs a message", "{:,.1f}"),
+        *_detail(results, "calls of the stream", "Calls of the stream", "{:,}"),
+    ]
+
+
+def _detail(results: list[Result], fact: str, title: str, form: str) -> list[Table]:
+    measured: dict[str, Any] = {result.name: result.facts[fact] for result in results if result.facts.get(fact)}
     if not measured:
         return []
-    table = Table("", *measured, title="Time of the lanes, µs a message")
+    table = Table("", *measured, title=title)
     for name in sorted({name for one in measured.values() for name in one}):
-        table.add_row(name, *(f"{one.get(name, 0):.1f}" for one in measured.values()))
+        table.add_row(name, *(form.format(one.get(name, 0)) for one in measured.values()))
     return [table]
 
 

@@ -1,9 +1,12 @@
-"""A stream that costs next to nothing: a backlog, encoded beforehand, behind the part of Kinesis' API that a job uses.
+"""A stream that costs next to nothing: records encoded beforehand, behind the part of Kinesis' API that a job uses.
 
-    python -m benchmarks.stand_in PORT '{"count": 1000, "began_ms": 1900000000000}' http://127.0.0.1:5000
+    python -m benchmarks.stand_in PORT '{"count": 1000, "began_ms": 1700000000000}' http://127.0.0.1:5000
 
-It never throttles, its iterators never expire, and nothing can be put. It also takes the batches of dead letters, which
-the emulator at the last address would spend 600 µs each on; DynamoDB's other calls go on to that.
+A record is there from its arrival on: a workload of the past is a backlog, one of the future arrives at its rate, and
+`begin` moves all of it to the present once everything is ready for that.
+
+It throttles where the workload says so, its iterators never expire, and nothing can be put. It also takes the batches
+of dead letters, which the emulator at the last address would spend 600 µs each on; DynamoDB's other calls go on to it.
 """
 
 from __future__ import annotations
@@ -12,32 +15,39 @@ import base64
 import json
 import socket
 import sys
-from bisect import bisect_left
+import time
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import urllib3
 
+from benchmarks.limits import MOST_BYTES, MOST_RECORDS, Limits, Throttled
 from benchmarks.workload import FIRST_SEQUENCE, STREAM, Workload, shard_id
 from pipeline.aggregation import UserRecord, pack
 from pipeline.records import Record
 from tests.processes import Process, free_port
 from tests.servers import HERE, ROOT, Endpoint
 
-MOST_RECORDS = 10_000
 HASH_KEYS = 2**128
+STAMP = len("1700000000.000}")
+"""Bytes that an entry ends with: when it arrived."""
 
 
 class Shard:
-    """The records of one shard, each ready to be joined into an answer."""
+    """The records of one shard, each ready to be joined into an answer. `limits`: None is none."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None) -> None:
+        self.limits = limits
+        self.sizes = [0]
+        """Bytes of all records before each, and of all."""
         self.entries: list[bytes] = []
         self.sequences: list[int] = []
         self.arrivals: list[int] = []
@@ -45,32 +55,64 @@ class Shard:
     def add(self, record: Record) -> None:
         """Append the newest record."""
         self.entries.append(
-            b'{"SequenceNumber":"%s","ApproximateArrivalTimestamp":%.3f,"PartitionKey":"p","Data":"%s"}'
-            % (record.sequence.encode(), record.arrived_ms / 1000, base64.b64encode(record.data))
+            b'{"SequenceNumber":"%s","PartitionKey":"p","Data":"%s","ApproximateArrivalTimestamp":%s'
+            % (record.sequence.encode(), base64.b64encode(record.data), _stamp(record.arrived_ms))
         )
+        self.sizes.append(self.sizes[-1] + len(record.data) + 1)
         self.sequences.append(int(record.sequence))
         self.arrivals.append(record.arrived_ms)
 
-    def index_of(self, request: Mapping[str, Any]) -> int:
-        """Where an iterator of GetShardIterator's five types begins."""
+    def postpone(self, by_ms: int) -> None:
+        """Let everything arrive so much later."""
+        self.arrivals = [arrived + by_ms for arrived in self.arrivals]
+        self.entries = [entry[:-STAMP] + _stamp(at) for entry, at in zip(self.entries, self.arrivals, strict=True)]
+
+    def arrived(self, now_ms: float) -> int:
+        """How many records are there."""
+        return bisect_right(self.arrivals, now_ms)
+
+    def index_of(self, request: Mapping[str, Any], now_ms: float) -> int:
+        """Where an iterator of GetShardIterator's five types begins. Raises `Throttled`."""
+        if self.limits:
+            self.limits.let("GetShardIterator")
         kind = request["ShardIteratorType"]
         if kind == "AT_TIMESTAMP":
             return bisect_left(self.arrivals, request["Timestamp"] * 1000)
         if kind in ("AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER"):
             after = kind == "AFTER_SEQUENCE_NUMBER"
             return bisect_left(self.sequences, int(request["StartingSequenceNumber"]) + after)
-        return 0 if kind == "TRIM_HORIZON" else len(self.entries)
+        return 0 if kind == "TRIM_HORIZON" else self.arrived(now_ms)
 
-    def behind_ms(self, index: int) -> int:
-        """MillisBehindLatest of an answer that ends before `index`."""
-        return self.arrivals[-1] - self.arrivals[index - 1] if 0 < index < len(self.entries) else 0
+    def answer(self, name: str, start: int, limit: int, now_ms: float) -> bytes:
+        """GetRecords: what is there from `start` on. Raises `Throttled`."""
+        if self.limits:
+            self.limits.let("GetRecords")
+        there = self.arrived(now_ms)
+        fits = bisect_right(self.sizes, self.sizes[min(start, there)] + MOST_BYTES) - 1
+        end = max(start, min(start + limit, there, max(fits, start + 1)))
+        if self.limits:
+            self.limits.give(self.sizes[min(end, there)] - self.sizes[min(start, there)])
+        behind_ms = max(1, int(now_ms) - self.arrivals[end - 1]) if 0 < end < there else 0
+        return b'{"Records":[%s],"NextShardIterator":"%s %d","MillisBehindLatest":%d}' % (
+            b",".join(self.entries[start:end]),
+            name.encode(),
+            end,
+            behind_ms,
+        )
+
+
+def _stamp(arrived_ms: int) -> bytes:
+    return b"%10d.%03d}" % divmod(arrived_ms, 1000)
 
 
 class Stream:
     """The answers, by the name of the call."""
 
     def __init__(self, workload: Workload) -> None:
-        self._shards = {shard_id(number): Shard() for number in range(workload.shards)}
+        self._began_ms = workload.began_ms
+        self._shards = {
+            shard_id(number): Shard(Limits() if workload.limits else None) for number in range(workload.shards)
+        }
         self._width = HASH_KEYS // workload.shards
         for record in self._aggregated(workload) if workload.aggregate else workload.records():
             self._shards[record.shard].add(record)
@@ -80,6 +122,16 @@ class Stream:
             "GetShardIterator": self._iterator,
             "GetRecords": self._records,
         }
+
+    def told(self) -> Counter[str]:
+        """How many calls the limits have let through and refused."""
+        return sum((shard.limits.told for shard in self._shards.values() if shard.limits), Counter())
+
+    def begin(self, at_ms: int) -> None:
+        """Let the first record arrive then, and the others after it."""
+        for shard in self._shards.values():
+            shard.postpone(at_ms - self._began_ms)
+        self._began_ms = at_ms
 
     def _aggregated(self, workload: Workload) -> Iterator[Record]:
         """A KPL aggregate of each shard's next messages, with the sequence number of the first."""
@@ -125,22 +177,17 @@ class Stream:
 
     def _iterator(self, request: dict[str, Any]) -> bytes:
         shard = request["ShardId"]
-        return json.dumps({"ShardIterator": f"{shard} {self._shards[shard].index_of(request)}"}).encode()
+        index = self._shards[shard].index_of(request, time.time() * 1000)
+        return json.dumps({"ShardIterator": f"{shard} {index}"}).encode()
 
     def _records(self, request: dict[str, Any]) -> bytes:
         name, _, start = request["ShardIterator"].partition(" ")
-        shard = self._shards[name]
-        end = min(int(start) + min(request.get("Limit", MOST_RECORDS), MOST_RECORDS), len(shard.entries))
-        return b'{"Records":[%s],"NextShardIterator":"%s %d","MillisBehindLatest":%d}' % (
-            b",".join(shard.entries[int(start) : end]),
-            name.encode(),
-            end,
-            shard.behind_ms(end),
-        )
+        limit = min(request.get("Limit", MOST_RECORDS), MOST_RECORDS)
+        return self._shards[name].answer(name, int(start), limit, time.time() * 1000)
 
 
 class Letters:
-    """Takes every letter: none was there before. `GET /` tells their keys' number."""
+    """Takes every letter: none was there before."""
 
     def __init__(self) -> None:
         self._keys: set[str] = set()
@@ -159,13 +206,20 @@ class Letters:
             self._keys.update(put["PutRequest"]["Item"]["key"]["N"] for put in puts)
         return b'{"UnprocessedItems":{}}'
 
-    def count(self) -> bytes:
+    def count(self) -> int:
         """How many keys were put."""
-        return b"%d" % len(self._keys)
+        return len(self._keys)
+
+
+class Tally(NamedTuple):
+    """What the stand-in has done so far. `letters`: taken. `calls`: let through and refused by the limits."""
+
+    letters: int
+    calls: dict[str, int]
 
 
 class Handler(BaseHTTPRequestHandler):
-    """JSON over HTTP: the call is named in a header."""
+    """JSON over HTTP: the call is named in a header. GET: the `Tally`. PUT: `begin`."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -174,16 +228,24 @@ class Handler(BaseHTTPRequestHandler):
     dynamodb: str
 
     def do_GET(self) -> None:
-        self._answer(self.letters.count())
+        self._answer(json.dumps(Tally(self.letters.count(), self.stream.told())).encode())
+
+    def do_PUT(self) -> None:
+        self.stream.begin(int(self.rfile.read(int(self.headers["Content-Length"]))))
+        self._answer(b"")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         call = self.headers["X-Amz-Target"].partition(".")[2]
         ours = self.stream.calls.get(call) or self.letters.calls.get(call)
-        if ours:
-            self._answer(ours(json.loads(body)))
-        else:
+        if not ours:
             self._hand_on(body)
+            return
+        try:
+            self._answer(ours(json.loads(body)))
+        except Throttled as error:
+            refusal = {"__type": "ProvisionedThroughputExceededException", "message": str(error)}
+            self._answer(json.dumps(refusal).encode(), 400)
 
     def _hand_on(self, body: bytes) -> None:
         answer = urllib3.request("POST", self.dynamodb, body=body, headers=dict(self.headers))
@@ -213,9 +275,14 @@ def _listens(port: int) -> bool:
         return probe.connect_ex((HERE, port)) == 0
 
 
-def letters(stream: Endpoint) -> int:
-    """How many letters it has taken."""
-    return int(urllib3.request("GET", stream.url).data)
+def begin(stream: Endpoint, at: float) -> None:
+    """Let the first record arrive at `at`, in seconds since the epoch, and the others after it."""
+    urllib3.request("PUT", stream.url, body=str(int(at * 1000)))
+
+
+def tally(stream: Endpoint) -> Tally:
+    """What it has done so far."""
+    return Tally(*urllib3.request("GET", stream.url).json())
 
 
 def main(port: str, workload: str, dynamodb: str) -> None:

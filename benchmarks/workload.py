@@ -13,6 +13,7 @@ from zlib import crc32
 import migrations
 from bank.holdings import Account, Card, Loan
 from bank.ledger import Ledger
+from benchmarks.limits import RECORDS_IN
 from benchmarks.scenarios import SCENARIOS, changing
 from card_transactions.consumer import CardTransactions
 from card_transactions.fraud import FraudWeights
@@ -34,7 +35,8 @@ FIRST_SEQUENCE = 49_600_000_000_000_000_000_000_000_000_000_000_000_000_000_000_
 class Workload:
     """`count` messages to `shards` shards about a bank of `accounts`. `began_ms`: when the first one arrived.
 
-    `scenario`: of `SCENARIOS`. `aggregate`: messages of a KPL aggregate; 0: plain records.
+    `scenario`: of `SCENARIOS`. `aggregate`: messages of a KPL aggregate; 0: plain records. `rate`: messages a second.
+    `limits`: whether shards keep to those of Kinesis. Raises `ValueError` where they would not take the rate.
 
     With one shard all have one partition key, as the real producers' messages have; with more the account decides.
     """
@@ -47,6 +49,13 @@ class Workload:
     seed: int = 1
     scenario: str = "mixed"
     aggregate: int = 0
+    rate: int = 1_000
+    limits: bool = False
+
+    def __post_init__(self) -> None:
+        if self.limits and self.rate > self.shards * RECORDS_IN:
+            needed = -(-self.rate // RECORDS_IN)
+            raise ValueError(f"{self.rate:,} messages a second take {needed} shards of {RECORDS_IN:,} each at least")
 
     @property
     def shape(self) -> BankShape:
@@ -66,10 +75,11 @@ class Workload:
         return ((key, changed(data)) for key, data in traffic)
 
     def records(self) -> Iterator[Record]:
-        """In the order of their arrival, one each millisecond."""
+        """In the order of their arrival."""
         for index, (key, data) in enumerate(islice(self.traffic(), self.count)):
             shard = shard_id(crc32(key.encode()) % self.shards)
-            yield Record(shard, str(FIRST_SEQUENCE + index), 0, self.began_ms + index, data)
+            arrived_ms = self.began_ms + index * 1000 // self.rate
+            yield Record(shard, str(FIRST_SEQUENCE + index), 0, arrived_ms, data)
 
 
 def shard_id(number: int) -> str:

@@ -95,6 +95,7 @@ class Aws:
                 connect_timeout=5,
                 read_timeout=15,
                 max_pool_connections=32,
+                parameter_validation=False,  # AWS does it again; here it took half of what a letter takes
                 retries={"mode": "standard", "total_max_attempts": attempts},
             ),
         )

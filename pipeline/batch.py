@@ -50,7 +50,8 @@ class Batch(msgspec.Struct):
 
 
 def gathered(ranges: Sequence[Range], reports: Sequence[Report], partitions: int) -> Batch:
-    """The batch of these ranges. Raises what stopped it, or `Halted` where a partition does not tell of a shard.
+    """The batch of these ranges. Raises what stopped it, or `Halted` where a partition does not tell of a shard, or two
+    tell of one that each has read alone.
 
     A stage that Spark computed twice may have read further, or not at all, the second time: what counts is what every
     partition has finished, so the smallest position.
@@ -60,11 +61,13 @@ def gathered(ranges: Sequence[Range], reports: Sequence[Report], partitions: int
         raise Halted(f"{len(reports)} of {partitions} partitions have reported")
     unread = {shard: why for report in reports for shard, why in report.unread.items()}
     read = [wanted.shard for wanted in ranges if wanted.shard not in unread]
-    for shard in read:
-        if silent := sum(shard not in report.reads for report in reports):
-            raise Halted(f"{silent} of {partitions} partitions have not reported on shard {shard}")
+    told = {shard: [report for report in reports if shard in report.reads] for shard in read}
+    for shard, by in told.items():
+        owed = 1 if any(report.alone for report in by) else partitions
+        if len(by) != owed:
+            raise Halted(f"{len(by)} of {owed} partitions have reported on shard {shard}")
     return Batch(
-        {shard: _smallest([report.reads[shard] for report in reports]) for shard in read},
+        {shard: _smallest([report.reads[shard] for report in by]) for shard, by in told.items()},
         unread,
         _outcomes(reports),
         _slowest(reports),

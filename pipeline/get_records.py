@@ -60,7 +60,9 @@ def get_records(client: KinesisClient, iterator: str, limit: int) -> Answer:
 
 def _parse(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
     """Take the body of a good answer before botocore reads it, and leave it an empty one."""
-    if response_dict["status_code"] != 200:
+    if (
+        response_dict["status_code"] != 200 or _OURS in customized_response_dict
+    ):  # two threads' first calls register both
         return
     try:
         customized_response_dict[_OURS] = _decoder.decode(response_dict["body"])

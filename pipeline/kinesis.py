@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_kinesis.type_defs import GetShardIteratorInputTypeDef
 
+THROTTLED = "ProvisionedThroughputExceededException"
 MOST_RECORDS = 10_000
 """The largest Limit that GetRecords takes."""
 
@@ -136,13 +137,17 @@ class _Reading:
             _onward[self.reader, self.wanted.shard] = kept
 
     def _next(self, limit: int) -> Answer:
-        """The next answer. Where records are in hand they are not kept waiting for a throttled stream."""
+        """The next answer. Where records are in hand they are not kept waiting for a throttled stream.
+
+        After 2 MB a shard refuses for a second, and after 10 MB for five: time to apply what is there.
+        """
         what = f"GetRecords of {self.wanted.shard}"
+        passes, patience = (_may_pass_soon, 1.0) if self._moved() else (_may_pass, self.reader.patience)
         try:
-            return retried(
-                lambda: self._ask(limit), _may_pass, 1.0 if self._moved() else self.reader.patience, what=what
-            )
+            return retried(lambda: self._ask(limit), passes, patience, what=what)
         except (ClientError, BotoCoreError) as error:
+            if error_code(error) == THROTTLED:
+                raise Transient(f"{what}: {THROTTLED}") from error
             if error_code(error) == "ResourceNotFoundException":
                 describe(self.reader.aws, self.reader.stream)
                 raise Trimmed(f"{self.wanted.shard} is gone, and was not read to its end") from error
@@ -206,6 +211,10 @@ class _Reading:
         caught_up_at = self.wanted.caught_up_at
         if caught_up_at is not None and time.time() * 1000 - self.wanted.retention_ms > caught_up_at:
             raise Trimmed(f"{self.wanted.shard} no longer holds {expected}: records behind it may be lost unread")
+
+
+def _may_pass_soon(error: Exception) -> bool:
+    return _may_pass(error) and error_code(error) != THROTTLED
 
 
 def _may_pass(error: Exception) -> bool:

@@ -19,6 +19,7 @@ SCHEMA = 1
 MAX_TEXT = 1024
 """Characters that are kept of a text: more than any column holds, so that cutting makes no bad message a good one."""
 MAX_FIELDS = 40
+MOST = 10**38
 
 Item = dict[str, dict[str, Any]]
 
@@ -129,6 +130,8 @@ def _text(text: str) -> dict[str, str]:
 
 def _number(value: int | Decimal) -> dict[str, str]:
     """A DynamoDB number has 38 digits and a limited exponent; any other becomes a text in scientific notation."""
+    if type(value) is int and -MOST < value < MOST:
+        return {"N": str(value)}
     number = Decimal(value)
     if number.is_finite() and len(number.as_tuple().digits) <= 38 and -130 <= number.adjusted() <= 125:
         return {"N": str(number)}

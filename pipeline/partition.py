@@ -77,6 +77,9 @@ class Partition:
         if letters:
             self.dead_letters.write(letters)
 
+    def _key(self, record: Record) -> int:
+        return record.key if record.key >= 0 else self.router.key_of(record)
+
     def _run_lanes(self, records: Sequence[Record], report: Report) -> Applied:
         """Every record of one ordering key goes to one lane. If one lane fails the others stop before this returns.
 
@@ -85,7 +88,7 @@ class Partition:
         count = max(1, min(self.lanes, -(-len(records) // self.chunk_size)))
         shares: list[list[Record]] = [[] for _ in range(count)]
         for record in records:
-            shares[record.key // self.partitions % count].append(record)
+            shares[self._key(record) // self.partitions % count if count > 1 else 0].append(record)
         stop = threading.Event()
         with ThreadPoolExecutor(count, thread_name_prefix="lane") as threads:
             lanes = [_LaneRun(self, stop) for _ in shares]

@@ -65,7 +65,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One user record as it lay in the stream, KPL aggregates already unpacked.
 
     `arrived_ms`: Kinesis' ApproximateArrivalTimestamp, milliseconds since the epoch, UTC.
-    `sequence`: decimal text, as Kinesis writes it. `key`: 32-bit hash of the ordering key (`Router.key_of`).
+    `sequence`: decimal text, as Kinesis writes it. `key`: 32-bit hash of the ordering key (`Router.key_of`), -1 where
+    nobody has looked for it yet.
     `flaw`: the reason why this record can only be a dead letter, known before its data was looked at.
     """
 
@@ -75,7 +76,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
     arrived_ms: int
     data: bytes
     flaw: str | None = None
-    key: int = 0
+    key: int = -1
 
     def __repr__(self) -> str:
         return f"Record({self.shard}, {self.sequence}, {self.sub_sequence}, {len(self.data)} bytes, flaw={self.flaw})"
@@ -151,6 +152,7 @@ class Report(msgspec.Struct):
     """What one output partition did in one batch.
 
     `reads`: per shard, what this partition has durably finished (the driver commits the smallest of all partitions).
+    `alone`: it read these shards itself, and has all of their records; otherwise they are spread over all partitions.
     `unread`: per shard whose range could not be read, (name of the class in errors.py, why).
     `outcomes`: (type, outcome) → messages, where outcome is a status ("1", "-4"), "skipped", "duplicate" or
     "letter:<reason>"; type is "" where unknown. `seconds`: stage → seconds. `failure`: None, or why the batch stops
@@ -161,6 +163,7 @@ class Report(msgspec.Struct):
     """
 
     reads: dict[str, Progress] = {}
+    alone: bool = False
     unread: dict[str, tuple[str, str]] = {}
     outcomes: dict[tuple[str, str], int] = {}
     seconds: dict[str, float] = {}

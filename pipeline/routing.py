@@ -40,7 +40,9 @@ class Router:
         return crc32(key)
 
     def split(self, extent: Extent, partitions: int) -> list[tuple[int, Block]]:
-        """(partition, block) for every partition, empty blocks too; records carry their key, in stream order."""
+        """(partition, block) for every partition, empty blocks too, in stream order; of several, records have a key."""
+        if partitions == 1:
+            return [(0, block(extent, extent.records))]
         parts: list[list[Record]] = [[] for _ in range(partitions)]
         for r in extent.records:
             key = self.key_of(r)

@@ -1,7 +1,8 @@
 """The only module that knows Spark: the DStream, the one job of a batch, and an orderly end.
 
 The stream itself carries nothing: it is the clock, and each tick plans, reads, applies and commits (`Driver`). A batch
-is one action: read each range, cut it into one block per partition, shuffle, apply.
+is one action: read each range, cut it into one block per partition, shuffle, apply; where there is a shard for every
+partition, each reads and applies its own, and nothing is shuffled.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import chain
 from typing import Any, ClassVar, NamedTuple, Protocol, cast
 from zipimport import zipimporter
 
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
-from pyspark import SparkConf, SparkContext
+from pyspark import RDD, SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
 from pyspark.streaming import StreamingContext
 
@@ -36,6 +38,8 @@ from pipeline.stopping import StopSignal
 
 LOOK = 0.5
 """Seconds between two looks at whether the stream still lives."""
+READERS = 8
+"""Shards that a task reads at one time: most of that is waiting for answers."""
 SELDOM = 100_000
 """Objects that a worker makes between two searches for garbage."""
 LOG_CONFIGURATION = ROOT / "pipeline" / "log4j2.properties"
@@ -74,6 +78,20 @@ class Unread(NamedTuple):
     why: str
 
 
+def is_spread(ranges: Sequence[Range], partitions: int) -> bool:
+    """Whether records are spread over all partitions: where there are fewer shards than those, so that all have work.
+
+    Otherwise a partition reads shards of its own. It keeps up with them: a shard gives no more than 2 MB a second.
+    """
+    return len(ranges) < partitions
+
+
+def dealt(ranges: Sequence[Range], partitions: int) -> list[list[Range]]:
+    """The ranges of each partition: those furthest behind, which hold most, are dealt out first, one to each."""
+    furthest_first = sorted(ranges, key=lambda wanted: (wanted.caught_up_at or 0, wanted.shard))
+    return [furthest_first[partition::partitions] for partition in range(partitions)]
+
+
 @dataclass(frozen=True)
 class SparkBatch:
     """Runs one batch on Spark: `split` as `Router.split`, `apply` as `Partition.apply`, both picklable.
@@ -90,21 +108,23 @@ class SparkBatch:
 
     def __call__(self, ranges: Sequence[Range]) -> list[Report]:
         """Read and apply these ranges; the report of each partition. Raises `TaskDied`."""
-        return self._run(ranges, len(ranges))
+        return self._run_spread(ranges) if is_spread(ranges, self.partitions) else self._run_straight(ranges)
 
     def warm_up(self) -> None:
         """A batch of nothing: workers start, they and Spark load what they need, which takes seconds, before work."""
         with suppress(TaskDied):  # the first batch will say so again
-            self._run((), self.context.defaultParallelism)
+            self._run_spread((), self.context.defaultParallelism)
 
-    def _run(self, ranges: Sequence[Range], readers: int) -> list[Report]:
+    def _run_spread(self, ranges: Sequence[Range], readers: int = 0) -> list[Report]:
         reading = _Reading(self.reader, self.split, self.partitions, self.preparation)
-        try:
-            blocks = self.context.parallelize(ranges, readers).mapPartitions(reading)
-            spread = blocks.partitionBy(self.partitions, _itself)
-            return spread.mapPartitions(_Applying(self.apply, self.preparation)).collect()
-        except Py4JJavaError as error:
-            raise TaskDied(_cause(error)) from None
+        blocks = self.context.parallelize(ranges, readers or len(ranges)).mapPartitions(reading)
+        spread = blocks.partitionBy(self.partitions, _itself)
+        return _collected(spread.mapPartitions(_Applying(self.apply, self.preparation)))
+
+    def _run_straight(self, ranges: Sequence[Range]) -> list[Report]:
+        straight = Straight(self.reader, self.split, self.apply, self.preparation)
+        shares = self.context.parallelize(dealt(ranges, self.partitions), self.partitions)
+        return _collected(shares.mapPartitions(straight))
 
 
 @dataclass(frozen=True)
@@ -118,13 +138,13 @@ class _Reading:
 
     def __call__(self, ranges: Iterable[Range]) -> Iterator[tuple[int, Block | Unread | None]]:
         _prepare_worker(self.preparation)
-        worked = False
-        for wanted in ranges:
-            worked = True
-            yield from self._blocks(wanted)
-        if not worked:  # a warm-up, in which something has to cross the shuffle as well
+        wanted = list(ranges)
+        if wanted:
+            with ThreadPoolExecutor(min(READERS, len(wanted)), "reader") as readers:
+                yield from chain.from_iterable(readers.map(self._blocks, wanted))
+        else:  # a warm-up, in which something has to cross the shuffle as well
             yield from ((partition, None) for partition in range(self.partitions))
-        _tidy("read", worked)
+        _tidy("read", bool(wanted))
 
     def _blocks(self, wanted: Range) -> Sequence[tuple[int, Block | Unread]]:
         try:
@@ -154,6 +174,32 @@ class _Applying:
         report.unread = unread
         yield report
         _tidy("apply", any(given))
+
+
+class Straight:
+    """Both stages in one: the ranges of a partition → its report."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        split: Callable[[Extent, int], list[tuple[int, Block]]],
+        apply: Callable[[Iterable[Block]], Report],
+        preparation: Preparation | None,
+    ) -> None:
+        self._reading = _Reading(reader, split, 1, preparation)
+        self._applying = _Applying(apply, preparation)
+
+    def __call__(self, shares: Iterable[Sequence[Range]]) -> Iterator[Report]:
+        for report in self._applying(self._reading(chain.from_iterable(shares))):
+            report.alone = True
+            yield report
+
+
+def _collected(reports: RDD[Report]) -> list[Report]:
+    try:
+        return reports.collect()
+    except Py4JJavaError as error:
+        raise TaskDied(_cause(error)) from None
 
 
 def build_context(name: str, packages: Iterable[str], options: Mapping[str, str] = {}) -> SparkContext:

@@ -109,6 +109,7 @@ def test_records_in_hand_do_not_wait_for_a_throttled_stream(stream: TestStream, 
     proxy.errors, proxy.lasting = {"GetRecords": [None, "ProvisionedThroughputExceededException"]}, True
     extent = stream.read()
     assert (data_of(extent), extent.through, extent.at_tip) == ([b"one"], Position(int(first)), False)
+    assert proxy.calls.count("GetRecords") == 2, "it was asked again before what was there was applied"
 
 
 @pytest.mark.parametrize("operation", ["GetShardIterator", "GetRecords"])

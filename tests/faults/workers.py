@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -22,7 +22,7 @@ from pipeline.errors import Fatal
 from pipeline.records import Block, Extent, Range, Report
 from pipeline.source import Reader
 from pipeline.stopping import StopSignal
-from pipeline.stream import Preparation, Unread, _Applying, _Reading
+from pipeline.stream import Preparation, Straight, Unread, _Applying, _Reading, dealt, is_spread
 
 LOOK = 0.05
 """Seconds between two looks at whether it still lives."""
@@ -46,6 +46,7 @@ class WorkerBatch:
     ) -> None:
         self._reading = _Reading(reader, split, partitions, preparation)
         self._applying = _Applying(apply, preparation)
+        self._straight = Straight(reader, split, apply, preparation)
         self._partitions, self._prepare = partitions, prepare
         self._processes = multiprocessing.get_context("forkserver")
         self._pool: ProcessPoolExecutor | None = None
@@ -56,15 +57,26 @@ class WorkerBatch:
             self._partitions, self._processes, initializer=_begin, initargs=(self._prepare,)
         )
         try:
-            read = self._pool.map(_read, [self._reading] * len(ranges), ranges)
-            shuffled = defaultdict[int, list[Shuffled]](list)
-            for pair in (pair for pairs in read for pair in pairs):
-                shuffled[pair[0]].append(pair)
-            spread = [shuffled[partition] for partition in range(self._partitions)]
-            return list(self._pool.map(_apply, [self._applying] * self._partitions, spread))
+            run = self._spread if is_spread(ranges, self._partitions) else self._each_its_own
+            return run(self._pool, ranges)
         except BrokenProcessPool:
             self._pool = None
             raise TaskDied("a worker has died") from None
+
+    def _spread(self, pool: ProcessPoolExecutor, ranges: Sequence[Range]) -> list[Report]:
+        read = pool.map(_all, [self._reading] * len(ranges), ([wanted] for wanted in ranges))
+        shuffled = defaultdict[int, list[Shuffled]](list)
+        for pair in (pair for pairs in read for pair in pairs):
+            shuffled[pair[0]].append(pair)
+        return self._reports(pool, self._applying, [shuffled[partition] for partition in range(self._partitions)])
+
+    def _each_its_own(self, pool: ProcessPoolExecutor, ranges: Sequence[Range]) -> list[Report]:
+        return self._reports(pool, self._straight, [[share] for share in dealt(ranges, self._partitions)])
+
+    def _reports(
+        self, pool: ProcessPoolExecutor, stage: Callable[[Any], Iterator[Report]], shares: Sequence[Any]
+    ) -> list[Report]:
+        return [report for reports in pool.map(_all, [stage] * len(shares), shares) for report in reports]
 
     def warm_up(self) -> None:
         """A batch of nothing."""
@@ -108,10 +120,5 @@ def _end_with_driver() -> None:
     os._exit(1)
 
 
-def _read(reading: _Reading, wanted: Range) -> list[Any]:
-    return list(reading([wanted]))
-
-
-def _apply(applying: _Applying, shuffled: list[Shuffled]) -> Report:
-    (report,) = applying(shuffled)
-    return report
+def _all(stage: Callable[[Any], Iterator[Any]], given: Any) -> list[Any]:
+    return list(stage(given))

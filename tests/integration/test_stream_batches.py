@@ -16,7 +16,7 @@ from pyspark import SparkContext
 from pipeline.batch import gathered
 from pipeline.driver import TaskDied
 from pipeline.records import START, Block, Extent, Position, Range, Report
-from pipeline.stream import SparkBatch, build_context
+from pipeline.stream import SparkBatch, build_context, dealt
 from tests.fakes import MemoryReader, MemorySource, Recorder, everything, noted, report_of, split
 
 FIRST, SECOND = 100, 60
@@ -37,12 +37,46 @@ def batch_of(context: SparkContext, reader: MemoryReader, folder: Path) -> Spark
 
 
 def test_every_partition_reports_on_every_shard_also_on_empty_ones(context: SparkContext, tmp_path: Path) -> None:
-    source = MemorySource(MemoryReader({"a": 10, "b": 1, "c": 0}))
+    source = MemorySource(MemoryReader({"a": 10, "b": 0}))
     reports = batch_of(context, source.reader, tmp_path)(source.plan())
-    assert [set(report.reads) for report in reports] == [{"a", "b", "c"}] * 3
+    assert [(set(report.reads), report.alone) for report in reports] == [({"a", "b"}, False)] * 3
     progress = gathered(source.plan(), reports, 3).progress
-    assert {s: reached.through for s, reached in progress.items()} == {"a": Position(9), "b": Position(0), "c": START}
-    assert noted(tmp_path) == everything({"a": 10, "b": 1})
+    assert {s: reached.through for s, reached in progress.items()} == {"a": Position(9), "b": START}
+    assert noted(tmp_path) == everything({"a": 10})
+
+
+def test_with_a_shard_for_every_partition_each_reads_and_applies_its_own(context: SparkContext, tmp_path: Path) -> None:
+    shards = {"a": 10, "b": 1, "c": 0, "d": 3}
+    source = MemorySource(MemoryReader(shards))
+    reports = batch_of(context, source.reader, tmp_path)(source.plan())
+    assert [(set(report.reads), report.alone) for report in reports] == [
+        ({"a", "d"}, True),
+        ({"b"}, True),
+        ({"c"}, True),
+    ]
+    progress = gathered(source.plan(), reports, 3).progress
+    ends = {"a": Position(9), "b": Position(0), "c": START, "d": Position(2)}
+    assert {s: reached.through for s, reached in progress.items()} == ends
+    assert noted(tmp_path) == everything({"a": 10, "b": 1, "d": 3})
+
+
+def test_shards_that_are_behind_are_dealt_to_different_partitions() -> None:
+    caught_up = {"a": 900, "b": None, "c": 100, "d": 901, "e": 200, "f": 902}
+    ranges = [Range(shard, START, None, (0, 1), 1_000, 10**6, at) for shard, at in caught_up.items()]
+    assert [[one.shard for one in share] for share in dealt(ranges, 3)] == [["b", "a"], ["c", "d"], ["e", "f"]]
+
+
+def test_a_trimmed_shard_among_those_of_a_partition_does_not_hold_the_others(
+    context: SparkContext, tmp_path: Path
+) -> None:
+    source = MemorySource(MemoryReader({"gone": -1, "a": 10, "b": 1, "c": 2}))
+    done = gathered(source.plan(), batch_of(context, source.reader, tmp_path)(source.plan()), 3)
+    assert done.unread == {"gone": ("Trimmed", "shard gone was trimmed")}
+    assert {s: reached.through for s, reached in done.progress.items()} == {
+        "a": Position(9),
+        "b": Position(0),
+        "c": Position(1),
+    }
 
 
 def test_a_trimmed_shard_does_not_hold_the_others(context: SparkContext, tmp_path: Path) -> None:

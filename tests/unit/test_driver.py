@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -141,7 +142,32 @@ def test_a_partition_that_is_silent_on_a_shard_keeps_every_position() -> None:
     with trial.leading(), capture_logs() as lines:
         trial.tick()
         assert trial.source.committed == {}
-    assert lines[0]["reason"] == "1 of 2 partitions have not reported on shard b"
+    assert lines[0]["reason"] == "1 of 2 partitions have reported on shard b"
+
+
+def test_a_shard_that_a_partition_has_read_alone_is_committed_without_the_others() -> None:
+    trial = Trial({"a": 10, "b": 20})
+
+    def alone(ranges: Sequence[Range]) -> list[Report]:
+        return [msgspec.structs.replace(run_here(trial.source.reader, [one], 1)[0], alone=True) for one in ranges]
+
+    trial.run = alone
+    with trial.leading():
+        trial.tick()
+        assert trial.source.committed == {"a": Position(9), "b": Position(19)}
+
+
+def test_a_shard_that_two_partitions_have_read_each_alone_keeps_every_position() -> None:
+    trial = Trial({"a": 10, "b": 10})
+
+    def twice(ranges: Sequence[Range]) -> list[Report]:
+        return [msgspec.structs.replace(report, alone=True) for report in trial.well(ranges)]
+
+    trial.run = twice
+    with trial.leading(), capture_logs() as lines:
+        trial.tick()
+        assert trial.source.committed == {}
+    assert lines[0]["reason"] == "2 of 1 partitions have reported on shard a"
 
 
 def test_the_smallest_position_of_all_partitions_is_committed() -> None:
