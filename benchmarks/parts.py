@@ -185,6 +185,7 @@ def _passed(name: str, what: str, passed: whole_path.Passed, more: Mapping[str, 
     facts = {
         "seconds": passed.seconds,
         "seconds from start to first commit": passed.first_commit,
+        "seconds from start to the end of the first batch": passed.first_batch,
         "batches": passed.batches,
         "outcomes": dict(passed.outcomes),
         "seconds by stage": dict(passed.stages),
