@@ -40,10 +40,10 @@ LOCK_LOANS: Final = (
 )
 SUM_SPENDING: Final = (
     "SELECT card_num, CASE WHEN time_stamp > %s AND time_stamp <= %s THEN TIMESTAMP %s "
-    "WHEN time_stamp > %s AND time_stamp <= %s THEN TIMESTAMP %s ELSE time_stamp END AS moment, SUM(transfer_value) "
+    "WHEN time_stamp > %s AND time_stamp <= %s THEN TIMESTAMP %s ELSE time_stamp END, SUM(transfer_value) "
     "FROM card_transactions FORCE INDEX (card_transactions_history) "
     "WHERE status = {accepted} AND time_stamp > %s AND time_stamp <= %s AND card_num IN ({cards}) "
-    "GROUP BY card_num, moment"
+    "GROUP BY 1, 2"
 )
 SAVE_ACCOUNTS: Final = (
     "UPDATE JSON_TABLE(%s, '$[*]' COLUMNS (id INT UNSIGNED PATH '$[0]', balance VARCHAR(16) PATH '$[1]', "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -45,6 +46,7 @@ class Answer(
 _decoder: Final = msgspec.json.Decoder(Answer)
 _EVENT: Final = "before-parse.kinesis.GetRecords"
 _OURS: Final = "Answer"
+_registering: Final = threading.Lock()
 
 
 def get_records(client: KinesisClient, iterator: str, limit: int) -> Answer:
@@ -52,7 +54,8 @@ def get_records(client: KinesisClient, iterator: str, limit: int) -> Answer:
 
     From then on `client.get_records` itself gives nothing to others: this client is for reading here.
     """
-    client.meta.events.register_first(_EVENT, _parse, unique_id=_EVENT)
+    with _registering:  # botocore's tree of handlers loses one of two first registrations at one time
+        client.meta.events.register_first(_EVENT, _parse, unique_id=_EVENT)
     given: Any = client.get_records(ShardIterator=iterator, Limit=limit)
     answer: Answer = given[_OURS]
     return answer
@@ -60,9 +63,7 @@ def get_records(client: KinesisClient, iterator: str, limit: int) -> Answer:
 
 def _parse(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
     """Take the body of a good answer before botocore reads it, and leave it an empty one."""
-    if (
-        response_dict["status_code"] != 200 or _OURS in customized_response_dict
-    ):  # two threads' first calls register both
+    if response_dict["status_code"] != 200:
         return
     try:
         customized_response_dict[_OURS] = _decoder.decode(response_dict["body"])

@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -23,7 +23,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, cast
 from zipimport import zipimporter
 
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
-from pyspark import RDD, SparkConf, SparkContext
+from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
 from pyspark.streaming import StreamingContext
 
@@ -81,7 +81,7 @@ class Unread(NamedTuple):
 def is_spread(ranges: Sequence[Range], partitions: int) -> bool:
     """Whether records are spread over all partitions: where there are fewer shards than those, so that all have work.
 
-    Otherwise a partition reads shards of its own. It keeps up with them: a shard gives no more than 2 MB a second.
+    Otherwise a partition reads shards of its own; each of them gives no more than 2 MB a second.
     """
     return len(ranges) < partitions
 
@@ -108,23 +108,24 @@ class SparkBatch:
 
     def __call__(self, ranges: Sequence[Range]) -> list[Report]:
         """Read and apply these ranges; the report of each partition. Raises `TaskDied`."""
-        return self._run_spread(ranges) if is_spread(ranges, self.partitions) else self._run_straight(ranges)
+        with _deaths_told():
+            return self._spread(ranges) if is_spread(ranges, self.partitions) else self._straight(ranges)
 
     def warm_up(self) -> None:
         """A batch of nothing: workers start, they and Spark load what they need, which takes seconds, before work."""
-        with suppress(TaskDied):  # the first batch will say so again
-            self._run_spread((), self.context.defaultParallelism)
+        with suppress(TaskDied), _deaths_told():  # the first batch will say so again
+            self._spread((), self.context.defaultParallelism)
 
-    def _run_spread(self, ranges: Sequence[Range], readers: int = 0) -> list[Report]:
+    def _spread(self, ranges: Sequence[Range], readers: int = 0) -> list[Report]:
         reading = _Reading(self.reader, self.split, self.partitions, self.preparation)
         blocks = self.context.parallelize(ranges, readers or len(ranges)).mapPartitions(reading)
         spread = blocks.partitionBy(self.partitions, _itself)
-        return _collected(spread.mapPartitions(_Applying(self.apply, self.preparation)))
+        return spread.mapPartitions(_Applying(self.apply, self.preparation)).collect()
 
-    def _run_straight(self, ranges: Sequence[Range]) -> list[Report]:
+    def _straight(self, ranges: Sequence[Range]) -> list[Report]:
         straight = Straight(self.reader, self.split, self.apply, self.preparation)
         shares = self.context.parallelize(dealt(ranges, self.partitions), self.partitions)
-        return _collected(shares.mapPartitions(straight))
+        return shares.mapPartitions(straight).collect()
 
 
 @dataclass(frozen=True)
@@ -195,9 +196,11 @@ class Straight:
             yield report
 
 
-def _collected(reports: RDD[Report]) -> list[Report]:
+@contextmanager
+def _deaths_told() -> Iterator[None]:
+    """Spark's failures, while a job is put together as while it runs, become `TaskDied`."""
     try:
-        return reports.collect()
+        yield
     except Py4JJavaError as error:
         raise TaskDied(_cause(error)) from None
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from bank import tables
-from bank.needs import Needs, Poorer, Spent, Window
+from bank.needs import HISTORY, RECENT, Needs, Poorer, Spent, Window
 from bank.tables import BankStore
 from pipeline.database import Connections, Database
 from pipeline.domain import MoreNeeded
@@ -71,6 +71,42 @@ def test_a_window_for_poorer_accounts_is_read_with_the_first_look_where_the_fund
             ledger = BankStore().load(transaction, [needs])
             with nullcontext() if read else pytest.raises(MoreNeeded):
                 assert ledger.spent(window) == Spent(None, None)
+    lane.close()
+
+
+def _sum(amounts: list[Decimal]) -> Decimal | None:
+    return sum(amounts, Decimal(0)) if amounts else None
+
+
+@pytest.mark.parametrize("cards_a_statement", [200, 1])
+@pytest.mark.parametrize("apart", [(0,), (0, 0.001), (0, 1), (0, 2.5, 3), (0, 29, 33), (0, 20, 50)], ids=str)
+@pytest.mark.parametrize("fraction", [0, 250_000])
+def test_what_windows_that_end_apart_see_is_what_lies_in_each(
+    pool: Connections,
+    database: Schema,
+    monkeypatch: pytest.MonkeyPatch,
+    apart: tuple[float, ...],
+    fraction: int,
+    cards_a_statement: int,
+) -> None:
+    monkeypatch.setattr(tables, "CARDS_A_STATEMENT", cards_a_statement)
+    first = datetime(2031, 1, 1, 12, 0, 0, fraction)
+    windows = [Window(card, first + timedelta(days=days)) for card in (41, 42) for days in apart]
+    edges = {end - before for _, end in windows for before in (timedelta(0), RECENT, HISTORY)}
+    moments = sorted({edge.replace(microsecond=0) + timedelta(seconds=by) for edge in edges for by in (-1, 0, 1)})
+    spendings = [(card, moment, Decimal(2**n) / 100) for card in (41, 43) for n, moment in enumerate(moments)]
+    lane = pool.lane()
+    with lane.transaction() as transaction:
+        rows = [transaction.quoted((card, 1, "m", amount, moment, 1)) for card, moment, amount in spendings]
+        columns = ("card_num", "merchant_account_id", "memo", "transfer_value", "time_stamp", "status")
+        transaction.insert("card_transactions", columns, rows)
+        ledger = BankStore().load(transaction, [Needs(windows=tuple(windows))])
+        for window in windows:
+            mine = [(moment, amount) for card, moment, amount in spendings if card == window.card]
+            split = window.now - RECENT
+            recent = [amount for moment, amount in mine if split < moment <= window.now]
+            history = [amount for moment, amount in mine if window.now - HISTORY < moment <= split]
+            assert ledger.spent(window) == Spent(_sum(recent), _sum(history))
     lane.close()
 
 
