@@ -36,8 +36,9 @@ from pipeline.records import END, Moments, Position
 
 log = structlog.get_logger()
 
-WRITERS = 8
-"""Threads that write leases: 1,000 leases are 300 renewals a second, more than one connection carries."""
+WRITERS = 4
+"""Threads that write leases: 1,000 leases are 300 renewals a second, more than one connection carries. With eight the
+driver waited twice as long for the interpreter."""
 SAY_AGAIN = 60.0
 """Seconds between two log lines about one outage."""
 
