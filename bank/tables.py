@@ -127,7 +127,7 @@ def _all_spent(transaction: Transaction, windows: set[Window]) -> dict[Window, S
 
 
 def _spent(transaction: Transaction, windows: Sequence[Window]) -> dict[Window, Spent]:
-    """One look for all of them, at a sixth of what one for each takes.
+    """One look for all of them: parsing and planning one for each took more than looking.
 
     What lies in the same part of every window is summed up by the server, so that a card brings two rows, and one more
     for each moment that only some of the windows see: they end as far from one another as their messages arrived.

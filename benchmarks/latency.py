@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ WARM_UP = 10
 AHEAD = 2.0
 """Seconds that the stand-in has to set the arrivals of half a million records."""
 LOOK = 0.01
+FAR_MS = 24 * 3600 * 1000
+"""Until it is let, nothing of the workload arrives."""
 TABLES = ("transactions", "card_transactions", "loan_payments", "stocks")
 LAST_APPLIED = "SELECT applied_at, SYSDATE(6) FROM transactions ORDER BY id DESC LIMIT 1"
 
@@ -66,6 +69,7 @@ def run(schema: Schema, aws: Endpoint, workload: Workload, settings: Mapping[str
     The first `WARM_UP` seconds of them do not count.
     """
     probe = Probe(schema)
+    workload = replace(workload, began_ms=workload.began_ms + FAR_MS)
     with (
         stand_in(workload, aws.url) as stream,
         job(schema, stream, aws, {"AWS_ENDPOINT_URL_DYNAMODB": stream.url, **settings}) as running,

@@ -109,16 +109,17 @@ class SparkBatch:
     def __call__(self, ranges: Sequence[Range]) -> list[Report]:
         """Read and apply these ranges; the report of each partition. Raises `TaskDied`."""
         with _deaths_told():
-            return self._spread(ranges) if is_spread(ranges, self.partitions) else self._straight(ranges)
+            spread = is_spread(ranges, self.partitions)
+            return self._spread(ranges, len(ranges)) if spread else self._straight(ranges)
 
     def warm_up(self) -> None:
         """A batch of nothing: workers start, they and Spark load what they need, which takes seconds, before work."""
         with suppress(TaskDied), _deaths_told():  # the first batch will say so again
             self._spread((), self.context.defaultParallelism)
 
-    def _spread(self, ranges: Sequence[Range], readers: int = 0) -> list[Report]:
+    def _spread(self, ranges: Sequence[Range], readers: int) -> list[Report]:
         reading = _Reading(self.reader, self.split, self.partitions, self.preparation)
-        blocks = self.context.parallelize(ranges, readers or len(ranges)).mapPartitions(reading)
+        blocks = self.context.parallelize(ranges, readers).mapPartitions(reading)
         spread = blocks.partitionBy(self.partitions, _itself)
         return spread.mapPartitions(_Applying(self.apply, self.preparation)).collect()
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import mysql.connector
 
@@ -135,16 +135,24 @@ def _make_data(data: Path, user: str) -> None:
         raise RuntimeError(f"mariadb-install-db failed:\n{(made.stdout + made.stderr)[-2000:]}")
 
 
+S = TypeVar("S", bound=DatabaseServer)
+
+
 @contextmanager
-def mariadb(folder: Path, *, durable: bool = False, options: Sequence[str] = ()) -> Iterator[MariaDB]:
-    """A MariaDB with its data in `folder` (made where missing), ended by kill -9: the data is nobody's afterwards."""
-    folder.mkdir(parents=True, exist_ok=True)
-    server = MariaDB(folder.resolve(), (*(DURABLE if durable else FAST), *options))
+def _running(server: S) -> Iterator[S]:
     server.start()
     try:
         yield server
     finally:
         server.kill9()
+
+
+@contextmanager
+def mariadb(folder: Path, *, durable: bool = False, options: Sequence[str] = ()) -> Iterator[MariaDB]:
+    """A MariaDB with its data in `folder` (made where missing), ended by kill -9: the data is nobody's afterwards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with _running(MariaDB(folder.resolve(), (*(DURABLE if durable else FAST), *options))) as server:
+        yield server
 
 
 class MySQL(DatabaseServer):
@@ -202,12 +210,8 @@ class MySQL(DatabaseServer):
 def mysql_server(folder: Path, *, durable: bool = False, options: Sequence[str] = ()) -> Iterator[MySQL]:
     """A MySQL, otherwise like `mariadb`. Durable are its defaults: a binary log, both logs flushed at each commit."""
     folder.mkdir(parents=True, exist_ok=True)
-    server = MySQL(folder.resolve(), (*(() if durable else FAST_MYSQL), *options))
-    server.start()
-    try:
+    with _running(MySQL(folder.resolve(), (*(() if durable else FAST_MYSQL), *options))) as server:
         yield server
-    finally:
-        server.kill9()
 
 
 NAMES = {"mariadb": "MariaDB", "mysql": "MySQL"}
