@@ -20,7 +20,7 @@ from pipeline.kinesis import KinesisReader
 from pipeline.kinesis_source import KinesisSource
 from pipeline.leases import LeaseTable
 from pipeline.records import START, Position, Progress, Report
-from pipeline.stream import dealt
+from pipeline.tasks import dealt
 from tests.servers import Endpoint
 
 PARTITIONS = 4

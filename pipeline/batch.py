@@ -17,7 +17,7 @@ FATES: tuple[type[PipelineError], ...] = (Fatal, LeaseLost, Halted, Transient)
 class Batch(msgspec.Struct):
     """One batch that every partition has finished.
 
-    `progress`: per shard, what may be committed. `unread`: as in `Report`; these shards stay where they are.
+    `progress`: per shard, what may be committed. `unread`, `left`: as in `Report`; these shards stay where they are.
     `outcomes`: type → outcome → messages. `seconds`: stage → seconds of the slowest partition.
     """
 
@@ -26,6 +26,7 @@ class Batch(msgspec.Struct):
     outcomes: dict[str, dict[str, int]]
     seconds: dict[str, float]
     retries: int
+    left: set[str] = set()
 
     @property
     def messages(self) -> int:
@@ -60,7 +61,8 @@ def gathered(ranges: Sequence[Range], reports: Sequence[Report], partitions: int
     if len(reports) != partitions:
         raise Halted(f"{len(reports)} of {partitions} partitions have reported")
     unread = {shard: why for report in reports for shard, why in report.unread.items()}
-    read = [wanted.shard for wanted in ranges if wanted.shard not in unread]
+    left = {shard for report in reports for shard in report.left}
+    read = [wanted.shard for wanted in ranges if wanted.shard not in unread and wanted.shard not in left]
     told = {shard: [report for report in reports if shard in report.reads] for shard in read}
     for shard, by in told.items():
         owed = 1 if any(report.alone for report in by) else partitions
@@ -72,6 +74,7 @@ def gathered(ranges: Sequence[Range], reports: Sequence[Report], partitions: int
         _outcomes(reports),
         _slowest(reports),
         sum(report.retries for report in reports),
+        left,
     )
 
 

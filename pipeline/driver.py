@@ -185,7 +185,9 @@ class Driver:
         self._health.went_through(batch, {**batch.seconds, **seconds})
         self._tell(batch, {**batch.seconds, **seconds})
         self._leave_unread(batch)
-        return any(not reached.at_tip or reached.through == END for reached in batch.progress.values())
+        return bool(batch.left) or any(
+            not reached.at_tip or reached.through == END for reached in batch.progress.values()
+        )
 
     def _ran(self, ranges: Sequence[Range]) -> Batch:
         reports = self._run(ranges)
@@ -235,6 +237,7 @@ class Driver:
             "outcomes": batch.outcomes,
             "retries": batch.retries,
             "shards": len(batch.progress),
+            "shards_left": len(batch.left),
             "behind_ms": batch.behind_ms,
             "seconds": {stage: round(spent, 3) for stage, spent in seconds.items()},
             "per_second": round(batch.messages / elapsed),

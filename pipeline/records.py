@@ -154,6 +154,7 @@ class Report(msgspec.Struct):
     `reads`: per shard, what this partition has durably finished (the driver commits the smallest of all partitions).
     `alone`: it read these shards itself, and has all of their records; otherwise they are spread over all partitions.
     `unread`: per shard whose range could not be read, (name of the class in errors.py, why).
+    `left`: shards that there was no room for; the next batch begins with them.
     `outcomes`: (type, outcome) → messages, where outcome is a status ("1", "-4"), "skipped", "duplicate" or
     "letter:<reason>"; type is "" where unknown. `seconds`: stage → seconds. `failure`: None, or why the batch stops
     (then `reads` must not be committed); `fate`: name of the class in errors.py; `waits_for`: as in `PipelineError`.
@@ -165,6 +166,7 @@ class Report(msgspec.Struct):
     reads: dict[str, Progress] = {}
     alone: bool = False
     unread: dict[str, tuple[str, str]] = {}
+    left: list[str] = []
     outcomes: dict[tuple[str, str], int] = {}
     seconds: dict[str, float] = {}
     retries: int = 0

@@ -7,7 +7,6 @@ partition, each reads and applies its own, and nothing is shuffled.
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import sys
@@ -17,31 +16,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from itertools import chain
-from typing import Any, ClassVar, NamedTuple, Protocol, cast
-from zipimport import zipimporter
+from typing import Any, ClassVar, cast
 
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
 from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
 from pyspark.streaming import StreamingContext
 
-from pipeline import logs
-from pipeline.discreet import Discreet
 from pipeline.driver import Driver, TaskDied
-from pipeline.errors import Fatal, PipelineError
+from pipeline.errors import Fatal
 from pipeline.packing import ROOT, packed
 from pipeline.records import Block, Extent, Range, Report
 from pipeline.source import Reader
 from pipeline.stopping import StopSignal
+from pipeline.tasks import Applying, Preparation, Reading, Straight, dealt, is_spread
 
 LOOK = 0.5
 """Seconds between two looks at whether the stream still lives."""
-READERS = 8
-"""Shards that a task reads at one time: most of that is waiting for answers."""
-SELDOM = 100_000
-"""Objects that a worker makes between two searches for garbage."""
 LOG_CONFIGURATION = ROOT / "pipeline" / "log4j2.properties"
 JVM_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """The JVMs carry bytes from one Python to another: optimizing for hours to come took more than it has ever given."""
@@ -60,36 +51,6 @@ LOCAL = {
     "spark.executorEnv.PYTHONPATH": str(ROOT),
     "spark.ui.enabled": "false",
 }
-
-
-class Preparation(Protocol):
-    """What a worker process does once, before its first task; picklable, hashable, equal to its own copies."""
-
-    def __hash__(self) -> int: ...
-
-    def prepare(self) -> None: ...
-
-
-class Unread(NamedTuple):
-    """In place of a block: the range of this shard could not be read. `fate`: name of the class in errors.py."""
-
-    shard: str
-    fate: str
-    why: str
-
-
-def is_spread(ranges: Sequence[Range], partitions: int) -> bool:
-    """Whether records are spread over all partitions: where there are fewer shards than those, so that all have work.
-
-    Otherwise a partition reads shards of its own; each of them gives no more than 2 MB a second.
-    """
-    return len(ranges) < partitions
-
-
-def dealt(ranges: Sequence[Range], partitions: int) -> list[list[Range]]:
-    """The ranges of each partition: those furthest behind, which hold most, are dealt out first, one to each."""
-    furthest_first = sorted(ranges, key=lambda wanted: (wanted.caught_up_at or 0, wanted.shard))
-    return [furthest_first[partition::partitions] for partition in range(partitions)]
 
 
 @dataclass(frozen=True)
@@ -118,83 +79,15 @@ class SparkBatch:
             self._spread((), self.context.defaultParallelism)
 
     def _spread(self, ranges: Sequence[Range], readers: int) -> list[Report]:
-        reading = _Reading(self.reader, self.split, self.partitions, self.preparation)
+        reading = Reading(self.reader, self.split, self.partitions, self.preparation)
         blocks = self.context.parallelize(ranges, readers).mapPartitions(reading)
         spread = blocks.partitionBy(self.partitions, _itself)
-        return spread.mapPartitions(_Applying(self.apply, self.preparation)).collect()
+        return spread.mapPartitions(Applying(self.apply, self.preparation)).collect()
 
     def _straight(self, ranges: Sequence[Range]) -> list[Report]:
         straight = Straight(self.reader, self.split, self.apply, self.preparation)
         shares = self.context.parallelize(dealt(ranges, self.partitions), self.partitions)
         return shares.mapPartitions(straight).collect()
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """The first stage: ranges → one block per partition, each under its partition's number."""
-
-    reader: Reader
-    split: Callable[[Extent, int], list[tuple[int, Block]]]
-    partitions: int
-    preparation: Preparation | None
-
-    def __call__(self, ranges: Iterable[Range]) -> Iterator[tuple[int, Block | Unread | None]]:
-        _prepare_worker(self.preparation)
-        wanted = list(ranges)
-        if wanted:
-            with ThreadPoolExecutor(min(READERS, len(wanted)), "reader") as readers:
-                yield from chain.from_iterable(readers.map(self._blocks, wanted))
-        else:  # a warm-up, in which something has to cross the shuffle as well
-            yield from ((partition, None) for partition in range(self.partitions))
-        _tidy("read", bool(wanted))
-
-    def _blocks(self, wanted: Range) -> Sequence[tuple[int, Block | Unread]]:
-        try:
-            with Discreet():
-                return self.split(self.reader.read(wanted), self.partitions)
-        except PipelineError as error:
-            unread = Unread(wanted.shard, type(error).__name__, str(error))
-            return [(partition, unread) for partition in range(self.partitions)]
-
-
-@dataclass(frozen=True)
-class _Applying:
-    """The second stage: the blocks of one partition → its report."""
-
-    apply: Callable[[Iterable[Block]], Report]
-    preparation: Preparation | None
-
-    def __call__(self, shuffled: Iterable[tuple[int, Block | Unread | None]]) -> Iterator[Report]:
-        _prepare_worker(self.preparation)
-        given = [block for _, block in shuffled]
-        unread = {one.shard: (one.fate, one.why) for one in given if isinstance(one, Unread)}
-        try:
-            with Discreet():
-                report = self.apply([one for one in given if isinstance(one, Block)])
-        except PipelineError as error:
-            report = Report(failure=str(error), fate=type(error).__name__)
-        report.unread = unread
-        yield report
-        _tidy("apply", any(given))
-
-
-class Straight:
-    """Both stages in one: the ranges of a partition → its report."""
-
-    def __init__(
-        self,
-        reader: Reader,
-        split: Callable[[Extent, int], list[tuple[int, Block]]],
-        apply: Callable[[Iterable[Block]], Report],
-        preparation: Preparation | None,
-    ) -> None:
-        self._reading = _Reading(reader, split, 1, preparation)
-        self._applying = _Applying(apply, preparation)
-
-    def __call__(self, shares: Iterable[Sequence[Range]]) -> Iterator[Report]:
-        for report in self._applying(self._reading(chain.from_iterable(shares))):
-            report.alone = True
-            yield report
 
 
 @contextmanager
@@ -306,41 +199,6 @@ def _heed_signals_of_jvm(context: SparkContext, stop: StopSignal) -> None:
 
 def _itself(partition: int) -> int:
     return partition
-
-
-@cache
-def _prepare_worker(preparation: Preparation | None) -> None:
-    logs.configure(sys.stderr)
-    if preparation:
-        preparation.prepare()
-
-
-def _tidy(stage: str, worked: bool) -> None:
-    _forget_archives()
-    _freeze(stage, worked)
-
-
-@cache
-def _freeze(stage: str, worked: bool) -> None:
-    """Once each stage has run in this process, with work and without: keep what is there out of garbage collection.
-
-    Spark's worker collects all garbage after every task, and modules and AWS clients are half a million objects to look
-    at: 0.08 s of CPU per task. What a chunk makes is in no cycle: looking for some every 700 objects took a twentieth.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(SELDOM)
-
-
-def _forget_archives() -> None:
-    """Drop Python's importers of zip archives, which it makes anew from its cache where it needs them.
-
-    Spark's worker invalidates all importers before every task, and each then reads its archive's directory again:
-    27,000 entries of pyspark.zip and the Spark JAR, 0.15 s of CPU per task.
-    """
-    for path, importer in list(sys.path_importer_cache.items()):
-        if isinstance(importer, zipimporter):
-            del sys.path_importer_cache[path]
 
 
 def _cause(error: Py4JJavaError) -> str:

@@ -1,6 +1,6 @@
 """The service without Spark: its batches in worker processes, its ticks from a thread. Starts within a second.
 
-What runs a batch is what Spark runs: the two stages of pipeline/stream.py, each in a process of its own that is forked,
+What runs a batch is what Spark runs: the two stages of pipeline/tasks.py, each in a process of its own that is forked,
 pickled to, and may be killed. What Spark adds (scheduling, shuffle files, the JVM) is not there.
 """
 
@@ -22,7 +22,7 @@ from pipeline.errors import Fatal
 from pipeline.records import Block, Extent, Range, Report
 from pipeline.source import Reader
 from pipeline.stopping import StopSignal
-from pipeline.stream import Preparation, Straight, Unread, _Applying, _Reading, dealt, is_spread
+from pipeline.tasks import Applying, Preparation, Reading, Straight, Unread, dealt, is_spread
 
 LOOK = 0.05
 """Seconds between two looks at whether it still lives."""
@@ -44,8 +44,8 @@ class WorkerBatch:
         *,
         prepare: Callable[[], object],
     ) -> None:
-        self._reading = _Reading(reader, split, partitions, preparation)
-        self._applying = _Applying(apply, preparation)
+        self._reading = Reading(reader, split, partitions, preparation)
+        self._applying = Applying(apply, preparation)
         self._straight = Straight(reader, split, apply, preparation)
         self._partitions, self._prepare = partitions, prepare
         self._processes = multiprocessing.get_context("forkserver")

@@ -16,7 +16,8 @@ from pyspark import SparkContext
 from pipeline.batch import gathered
 from pipeline.driver import TaskDied
 from pipeline.records import START, Block, Extent, Position, Range, Report
-from pipeline.stream import SparkBatch, build_context, dealt
+from pipeline.stream import SparkBatch, build_context
+from pipeline.tasks import dealt
 from tests.fakes import MemoryReader, MemorySource, Recorder, everything, noted, report_of, split
 
 FIRST, SECOND = 100, 60

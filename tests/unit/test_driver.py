@@ -100,6 +100,21 @@ def test_one_tick_goes_on_until_every_shard_is_at_its_tip() -> None:
         assert [batch.get("a") for batch in trial.source.commits] == [Position(999), Position(1_999), Position(2_499)]
 
 
+def test_a_tick_goes_on_with_the_shards_that_a_batch_had_no_room_for() -> None:
+    trial = Trial()
+
+    def roomless(ranges: Sequence[Range]) -> list[Report]:
+        reports = trial.well([wanted for wanted in ranges if wanted.shard != "a" or trial.source.committed])
+        reports[0].left = [] if trial.source.committed else ["a"]
+        return reports
+
+    trial.run = roomless
+    with trial.leading():
+        trial.tick()
+        assert trial.source.committed == DONE
+        assert "a" not in trial.source.commits[0]
+
+
 def test_a_tick_ends_after_the_batch_length_although_the_stream_is_ahead() -> None:
     trial = Trial()
 
