@@ -17,7 +17,7 @@ from rich.status import Status
 
 from benchmarks.goals import judge
 from benchmarks.machine import Watch
-from benchmarks.parts import TUNED, Bench
+from benchmarks.parts import TUNED, VARIATIONS, Bench
 from benchmarks.plot import draw
 from benchmarks.results import Result, compared, details, keep, medians, show
 from benchmarks.workload import Workload
@@ -32,7 +32,7 @@ RATES = (100, 1_000, 5_000)
 class Part(StrEnum):
     """`old`: (a). `ceiling`: (b). `apply`: the second stage of (c). `path`: (c). `memory`: (c) over twice the messages.
     `latency`: (d). Not unless named: `compare`: (b) and (c) of each kind of traffic. `cluster`: (c) on two Workers.
-    `driver`: its own work with many shards. `emulator`: (c) on kinesis-local."""
+    `driver`: its own work with many shards. `stages`: a worker's processor time. `emulator`: (c) on kinesis-local."""
 
     old = "old"
     ceiling = "ceiling"
@@ -43,11 +43,12 @@ class Part(StrEnum):
     compare = "compare"
     cluster = "cluster"
     driver = "driver"
+    stages = "stages"
     emulator = "emulator"
 
 
 USUAL = (Part.old, Part.ceiling, Part.apply, Part.path, Part.memory, Part.latency)
-ONCE = (Part.memory, Part.latency, Part.driver)
+ONCE = (Part.memory, Part.latency, Part.driver, Part.stages)
 """Parts that say enough in one run."""
 
 
@@ -72,6 +73,10 @@ def bench(
     limits: Annotated[
         bool, typer.Option("--limits", help="A stream with the limits of Kinesis: 2 MB and 5 calls a second and shard.")
     ] = False,
+    traffic: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Kinds that `compare` compares: {', '.join(VARIATIONS)}; all unless named."),
+    ] = None,
     mysql: Annotated[bool, typer.Option("--mysql", help="MySQL in place of MariaDB.")] = False,
     setting: Annotated[list[str] | None, typer.Option("--set", help="A setting of the job, as CHUNK_SIZE=300.")] = None,
 ) -> None:
@@ -90,6 +95,7 @@ def bench(
     - **compare** (half an hour): (b) and (c) by message type, with hot accounts, refusals, letters, shards, aggregates
     - **cluster**: (c) on a Spark Master and two Workers of one core each
     - **driver**: its own part of a batch, with a thousand shards
+    - **stages**: the processor time of a worker of (c), stage by stage, each alone, without waiting
     - **emulator**: (c) on kinesis-local, at most 20,000 messages; how much of the processor that takes
 
     Figures from a busy machine are of little use: the last column shows what others took of its processors meanwhile.
@@ -103,6 +109,9 @@ def bench(
     rates = rate or RATES
     settings = dict(one.split("=", 1) for one in setting or [])
     chosen = parts or list(USUAL)
+    kinds = traffic or list(VARIATIONS)
+    if unknown := set(kinds) - set(VARIATIONS):
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: no such kind", param_hint="--traffic")
     if Part.latency in chosen:
         _check_limits(rates, shards, limits)
     found: list[list[Result]] = []
@@ -122,7 +131,7 @@ def bench(
                 title = f"{part.value}, run {number} of {runs if part not in ONCE else 1}"
                 status.update(f"{title} …")
                 tell = partial(_tell, status, title)
-                found[-1] += _run(replace(run, tell=tell), part, rates, seconds)
+                found[-1] += _run(replace(run, tell=tell), part, rates, seconds, kinds)
     results = medians(found)
     kind = "MySQL" if mysql else "MariaDB"
     goals = judge(results, kind)
@@ -139,6 +148,7 @@ def bench(
         "rates": rates,
         "seconds": seconds,
         "limits": limits,
+        "traffic": kinds,
         **TUNED,
         **settings,
     }
@@ -160,7 +170,7 @@ def _check_limits(rates: Sequence[int], shards: int, limits: bool) -> None:
         raise typer.BadParameter(f"{error}: --shards, or other --rate") from None
 
 
-def _run(run: Bench, part: Part, rates: Sequence[int], seconds: int) -> list[Result]:
+def _run(run: Bench, part: Part, rates: Sequence[int], seconds: int, kinds: Sequence[str]) -> list[Result]:
     match part:
         case Part.old:
             return [run.old()]
@@ -173,11 +183,13 @@ def _run(run: Bench, part: Part, rates: Sequence[int], seconds: int) -> list[Res
         case Part.memory:
             return [run.path("memory", factor=2)]
         case Part.compare:
-            return run.compare()
+            return run.compare(kinds)
         case Part.cluster:
             return [run.cluster()]
         case Part.driver:
             return [run.many_shards()]
+        case Part.stages:
+            return run.stages()
         case Part.emulator:
             return [run.emulator()]
         case Part.latency:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -114,18 +114,18 @@ class TimedPartition(Partition):
 
 
 class TimedLane(Lane):
-    """Another lane, its transactions clocked."""
+    """Another lane, its transactions clocked. `clock`: seconds."""
 
-    def __init__(self, lane: Lane, spans: Spans) -> None:
-        self._lane, self._spans = lane, spans
+    def __init__(self, lane: Lane, spans: Spans, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._lane, self._spans, self._clock = lane, spans, clock
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        began = time.perf_counter()
+        began = self._clock()
         with self._lane.transaction() as transaction:
-            timed = TimedTransaction(transaction, self._spans)
+            timed = TimedTransaction(transaction, self._spans, self._clock)
             yield timed
-        ended = time.perf_counter()
+        ended = self._clock()
         self._spans[WHOLE] += ended - began
         if timed.locked_at is not None:
             self._spans[LOCKED] += ended - timed.locked_at
@@ -134,8 +134,8 @@ class TimedLane(Lane):
 class TimedTransaction(Transaction):
     """Another transaction, clocked. `locked_at`: when it had its accounts."""
 
-    def __init__(self, within: Transaction, spans: Spans) -> None:
-        self._within, self._spans = within, spans
+    def __init__(self, within: Transaction, spans: Spans, clock: Callable[[], float]) -> None:
+        self._within, self._spans, self._clock = within, spans, clock
         self.locked_at: float | None = None
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -143,7 +143,7 @@ class TimedTransaction(Transaction):
         with self._clocked(name):
             rows = self._within.query(sql, parameters)
         if sql == LOCK_ACCOUNTS:
-            self.locked_at = time.perf_counter()
+            self.locked_at = self._clock()
         return rows
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
@@ -163,6 +163,6 @@ class TimedTransaction(Transaction):
 
     @contextmanager
     def _clocked(self, name: str) -> Iterator[None]:
-        began = time.perf_counter()
+        began = self._clock()
         yield
-        self._spans[name] += time.perf_counter() - began
+        self._spans[name] += self._clock() - began

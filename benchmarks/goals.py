@@ -37,6 +37,7 @@ RATIOS = (
 OF_OLD_WAY = {"MariaDB": AtLeast("(c)", 10, "(a)"), "MySQL": AtLeast("(c)", 100, "(a)")}
 MOSTS = (
     AtMost("(c)", ("seconds from start to first commit",), 12, "s"),
+    AtMost("driver", ("ms a batch", "worst"), 50, "ms"),
     AtMost("memory", ("peak MiB", "driver"), 400, "MiB"),
     AtMost("memory", ("peak MiB", "worker"), 400, "MiB"),
     AtMost("memory", ("peak MiB", "JVM"), 1024, "MiB"),  # resident, of which the heap is a part

@@ -15,6 +15,7 @@ from benchmarks.stand_in import stand_in
 from benchmarks.workload import FIRST_SEQUENCE, STREAM, Workload
 from pipeline.aws import Aws
 from pipeline.batch import gathered
+from pipeline.garbage import spare_what_is_there
 from pipeline.keeper import LeaseKeeper
 from pipeline.kinesis import KinesisReader
 from pipeline.kinesis_source import KinesisSource
@@ -43,6 +44,7 @@ def run(aws: Endpoint, workload: Workload, moving: int, batches: int, watch: Wat
         client = Aws("us-east-1", "test", "test", endpoints)
         keeper = LeaseKeeper(LeaseTable(client, f"leases-{uuid.uuid4().hex}"), uuid.uuid4().hex)
         source = KinesisSource(KinesisReader(client, STREAM), keeper, "TRIM_HORIZON", 1000)
+        spare_what_is_there()
         began = time.monotonic()
         source.acquire(threading.Event())
         source.plan()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks import applying, ceiling, latency, many_shards, old_way, whole_path
+from benchmarks import applying, ceiling, latency, many_shards, old_way, stages, whole_path
 from benchmarks.machine import Watch
 from benchmarks.older_rows import Tell, older_bank
 from benchmarks.results import Result
@@ -58,11 +58,11 @@ class Bench:
     rows: int = 0
     tell: Tell = str
 
-    def compare(self) -> list[Result]:
-        """(b) and (c) of each variation, one after the other."""
+    def compare(self, kinds: Iterable[str]) -> list[Result]:
+        """(b) and (c) of these variations, one after the other."""
         results = []
-        for name, changes in VARIATIONS.items():
-            varied = replace(self, **changes)
+        for name in kinds:
+            varied = replace(self, **VARIATIONS[name])
             for result in (varied.ceiling(), varied.path("(c)")):
                 results.append(replace(result, name=f"{name} {result.name}"))
         return results
@@ -78,8 +78,9 @@ class Bench:
         """The driver's own part of a batch."""
         workload = replace(self._workload(shards), shards=shards)
         found = many_shards.run(self.aws, workload, moving, batches, self.watch)
-        each = percentiles([1000 * seconds for seconds in found.seconds])
-        figure = f"p50 {each['p50']:.0f} ms, p99 {each['p99']:.0f} ms a batch"
+        ms = [1000 * seconds for seconds in found.seconds]
+        each = {**percentiles(ms), "worst": max(ms)}
+        figure = f"p50 {each['p50']:.0f} ms, p95 {each['p95']:.0f} ms, worst {each['worst']:.0f} ms a batch"
         facts: dict[str, object] = {"ms a batch": each, "seconds until leases are taken": found.acquired}
         what = f"the driver's own work, {shards:,} shards, {moving} moving"
         return Result("driver", what, figure, found.use, batches, facts=facts)
@@ -144,6 +145,21 @@ class Bench:
         facts: dict[str, object] = {"µs a message": spans, "limit by locks": limit}
         what = f"applying alone, {lanes} lane{'s' * (lanes > 1)}; locks allow {limit:,.0f}/s"
         return Result(f"apply {lanes}", what, f"{rate:,.0f}/s", applied.use, workload.count, rate, facts)
+
+    def stages(self) -> list[Result]:
+        """Processor time of a worker by stage, with mixed messages and with quotes alone."""
+        return [replace(self, scenario=scenario)._stages() for scenario in ("mixed", "stock")]
+
+    def _stages(self) -> Result:
+        workload = self._workload(self.messages)
+        start = time.monotonic()
+        with self._bank(workload, "stages") as schema:
+            spent = stages.run(schema, workload, int(self.settings.get("CHUNK_SIZE", CHUNK_SIZE)))
+            use = self.watch.use(start, time.monotonic())
+        each = {stage: seconds / workload.count * 1e6 for stage, seconds in spent.items()}
+        what = f"a worker's stages one after the other, {self.scenario} messages"
+        figure = f"{sum(each.values()):.1f} µs a message"
+        return Result(f"stages {self.scenario}", what, figure, use, workload.count, facts={"stages": each})
 
     def path(self, name: str, factor: int = 1) -> Result:
         """(c), over `factor` times as many messages."""

@@ -84,9 +84,10 @@ def _costs(results: list[Result]) -> Table:
 
 
 def details(results: list[Result]) -> list[Table]:
-    """What the lanes of the second stage spent their time on, and how often the stream was asked, where measured."""
+    """What lanes and workers spent their time on, and how often the stream was asked, where measured."""
     return [
         *_detail(results, "µs a message", "Time of the lanes, µs a message", "{:,.1f}"),
+        *_detail(results, "stages", "Processor time of a worker, stage by stage, µs a message", "{:,.1f}"),
         *_detail(results, "calls of the stream", "Calls of the stream", "{:,}"),
     ]
 

@@ -14,6 +14,7 @@ from pipeline.dead_letters import DeadLetters
 from pipeline.domain import Domain, StateStore
 from pipeline.driver import Driver, Helper
 from pipeline.errors import Transient
+from pipeline.garbage import spare_what_is_there
 from pipeline.health import Health
 from pipeline.keeper import LeaseKeeper
 from pipeline.kinesis import KinesisReader
@@ -89,6 +90,7 @@ class Service:
             until_caught_up=until_caught_up,
             health=self._health,
         )
+        spare_what_is_there()
         run(context, driver, settings.batch_length, stop)
 
     def _packages(self) -> set[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ import msgspec
 from pipeline import logs
 from pipeline.discreet import Discreet
 from pipeline.errors import PipelineError
+from pipeline.garbage import spare_what_is_there
 from pipeline.records import Block, Extent, Range, Report
 from pipeline.source import Reader
 
@@ -25,8 +25,6 @@ READERS = 8
 """Shards that a task reads at one time: most of that is waiting for answers."""
 SHARDS_A_TASK = 2
 """Shards at their caps that the memory of a task is meant for; more share that."""
-SELDOM = 100_000
-"""Objects that a worker makes between two searches for garbage."""
 
 
 class Preparation(Protocol):
@@ -182,14 +180,8 @@ def _tidy(stage: str, worked: bool) -> None:
 
 @cache
 def _freeze(stage: str, worked: bool) -> None:
-    """Once each stage has run in this process, with work and without: keep what is there out of garbage collection.
-
-    Spark's worker collects all garbage after every task, and modules and AWS clients are half a million objects to look
-    at: 0.08 s of CPU per task. What a chunk makes is in no cycle: looking for some every 700 objects took a twentieth.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(SELDOM)
+    """Once each stage has run in this process, with work and without. Spark's worker searches after every task."""
+    spare_what_is_there()
 
 
 def _forget_archives() -> None:

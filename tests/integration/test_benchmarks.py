@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import applying, ceiling, latency, old_way
+from benchmarks import applying, ceiling, latency, old_way, stages
 from benchmarks.decided import decide
 from benchmarks.machine import Watch
 from benchmarks.older_rows import INDEX, older_bank
@@ -167,6 +167,19 @@ def test_applying_alone_writes_the_rows_that_are_decided_one_after_the_other(dat
     assert written == decide(workload, 1).rows
     assert 0 < applied.spans["lock accounts"] < applied.spans[applying.LOCKED] < applied.spans[applying.WHOLE]
     assert applied.spans[applying.WHOLE] < applied.seconds
+
+
+def test_the_stages_of_a_worker_have_all_of_its_work_and_write_every_row(database_server: Schema) -> None:
+    workload = Workload(1_500, int(time.time() * 1000) - 1_500, shards=2, accounts=300)
+    with bank(database_server, workload, "stages") as schema:
+        before = time.thread_time()
+        spent = stages.run(schema, workload, 100)
+        taken = time.thread_time() - before
+        written = sum(schema.query(f"SELECT COUNT(*) FROM {table}")[0][0] for table in TABLES)
+    assert written == decide(workload, 1).rows
+    assert len(spent) == 8
+    assert min(spent.values()) > 0
+    assert sum(spent.values()) < taken
 
 
 def test_the_old_way_comes_to_the_rows_and_balances_that_are_decided_one_after_the_other(
