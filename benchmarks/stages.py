@@ -29,7 +29,7 @@ from pipeline.unit_of_work import UnitOfWork
 from tests.schema import Schema
 
 READ = "1 read: GetRecords, its answer, records"
-PACKED = "2 pack and unpack blocks"
+PACKED = "2 blocks, in order of arrival"
 DECODED = "3 decode JSON"
 IDENTIFIED = "4 identity"
 UNDERSTOOD = "5 fields to message"

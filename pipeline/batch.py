@@ -67,7 +67,7 @@ def gathered(ranges: Sequence[Range], reports: Sequence[Report], partitions: int
     for shard, by in told.items():
         owed = 1 if any(report.alone for report in by) else partitions
         if len(by) != owed:
-            raise Halted(f"{len(by)} of {owed} partitions have reported on shard {shard}")
+            raise Halted(f"{len(by)} partitions have reported on shard {shard}, not {owed}")
     return Batch(
         {shard: _smallest([report.reads[shard] for report in by]) for shard, by in told.items()},
         unread,

@@ -115,17 +115,20 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
-    """The records of one extent that belong to one output partition, packed; made also when there are none."""
+    """The records of one extent that belong to one output partition; made also when there are none.
+
+    `records`: packed, where the block goes to another process, and as they are where it stays in this one.
+    """
 
     shard: str
     sequence: str
     sub_sequence: int
     at_tip: bool
     behind_ms: int
-    packed: bytes
+    records: bytes | list[Record]
 
     def __repr__(self) -> str:
-        return f"Block({self.shard}, {self.sequence}, {self.sub_sequence}, {len(self.packed)} bytes)"
+        return f"Block({self.shard}, {self.sequence}, {self.sub_sequence})"
 
     @property
     def progress(self) -> Progress:
@@ -139,13 +142,22 @@ _unpack = msgspec.msgpack.Decoder(list[Record])
 
 def block(extent: Extent, records: Sequence[Record]) -> Block:
     """One block for the shuffle: those `records` of `extent` that go to one partition, in stream order."""
+    return _block(extent, _pack.encode(records))
+
+
+def whole_block(extent: Extent) -> Block:
+    """All records of the extent, for this process."""
+    return _block(extent, extent.records)
+
+
+def _block(extent: Extent, records: bytes | list[Record]) -> Block:
     sequence, sub_sequence = extent.through
-    return Block(extent.shard, str(sequence), sub_sequence, extent.at_tip, extent.behind_ms, _pack.encode(records))
+    return Block(extent.shard, str(sequence), sub_sequence, extent.at_tip, extent.behind_ms, records)
 
 
-def unblock(packed: Block) -> list[Record]:
-    """The records that `block` packed, in stream order."""
-    return _unpack.decode(packed.packed)
+def unblock(block: Block) -> list[Record]:
+    """The records of a block, in stream order."""
+    return _unpack.decode(block.records) if isinstance(block.records, bytes) else block.records
 
 
 class Report(msgspec.Struct):

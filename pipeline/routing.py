@@ -13,7 +13,7 @@ from pipeline.domain import Domain
 from pipeline.errors import Rejected
 from pipeline.fields import Fields, whole
 from pipeline.identity import identity
-from pipeline.records import Block, Event, Extent, Letter, Record, Skipped, block
+from pipeline.records import Block, Event, Extent, Letter, Record, Skipped, block, whole_block
 
 MISSING_TYPE: Final = "missing_type"
 UNKNOWN_TYPE: Final = "unknown_type"
@@ -42,7 +42,7 @@ class Router:
     def split(self, extent: Extent, partitions: int) -> list[tuple[int, Block]]:
         """(partition, block) for every partition, empty blocks too, in stream order; of several, records have a key."""
         if partitions == 1:
-            return [(0, block(extent, extent.records))]
+            return [(0, whole_block(extent))]
         parts: list[list[Record]] = [[] for _ in range(partitions)]
         for r in extent.records:
             key = self.key_of(r)

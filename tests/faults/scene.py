@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.request import urlopen
 
 import msgspec
@@ -38,6 +38,8 @@ FAIL_OVER = 1.0
 """Seconds; deployed: 10."""
 A_BATCH = 150
 """Messages at most."""
+MORE_SHARDS = 3
+"""More than the job has partitions."""
 SLOW = 0.0015
 """Seconds that a row takes longer."""
 CLERK = "clerk"
@@ -74,6 +76,9 @@ def ground(folder: Path) -> Iterator[Ground]:
 class Scene(Trial):
     """One round. `aws`, `proxy`, `mailbox`: what stands between the job and its servers.
 
+    Where the seed is odd the stream has one shard, whose records are spread over all partitions; where it is even each
+    partition reads and applies whole shards.
+
     `spark`: whether the job runs on Spark. `long`: whether a strike takes the time that an operator would call long.
     `hits`: fault → how often it fired.
     """
@@ -81,7 +86,9 @@ class Scene(Trial):
     def __init__(self, ground: Ground, folder: Path, seed: int, *, spark: bool = False, long: bool = False) -> None:
         self.database = ground.database
         schema = ground.template.copy(f"scene_{next(_numbers)}")
-        super().__init__(schema, ground.aws, folder, seed, slow=SLOW)
+        key: Literal["constant", "account"] = "constant" if seed % 2 else "account"
+        shards = 1 if seed % 2 else MORE_SHARDS
+        super().__init__(schema, ground.aws, folder, seed, shards=shards, partition_key=key, slow=SLOW)
         self.spark, self.long = spark, long
         self.hits = Counter[str]()
         self.kills = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from tests.faults.round import play
 from tests.faults.scene import Ground, ground
 
 pytestmark = pytest.mark.timeout(600)  # seconds, on a machine that is not busy with other things
-SEED = 1
+SEEDS = (1, 2)
+"""Of the faults by turns: with one shard, and with more than there are partitions."""
 QUICK = {
     *("killed among the effects", "killed before the checkpoint", "driver killed", "worker killed"),
     *("database killed", "database read-only", "disk full", "Kinesis throttled"),
@@ -30,14 +32,14 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "seed"),
     [
-        pytest.param(fault.name, marks=() if fault.name in QUICK else pytest.mark.soak)
-        for fault in offered(FAULTS.values(), spark=False)
+        pytest.param(fault.name, seed, marks=() if fault.name in QUICK else pytest.mark.soak)
+        for fault, seed in zip(offered(FAULTS.values(), spark=False), cycle(SEEDS))
     ],
 )
-def test_nothing_is_lost_repeated_or_misapplied(here: Ground, tmp_path: Path, name: str) -> None:
-    played = play(here, tmp_path, SEED, [FAULTS[name]])
+def test_nothing_is_lost_repeated_or_misapplied(here: Ground, tmp_path: Path, name: str, seed: int) -> None:
+    played = play(here, tmp_path, seed, [FAULTS[name]])
     assert played.violations == []
     assert played.hits[name] > 0
 
@@ -50,6 +52,6 @@ def test_faults_that_a_seed_picks_do_no_harm_together(here: Ground, tmp_path: Pa
 
 def test_nothing_is_lost_repeated_or_misapplied_with_spark(here: Ground, tmp_path: Path) -> None:
     names = ["worker killed", "database killed", "job killed", "COMMIT cut", "driver killed"]
-    played = play(here, tmp_path, SEED, [FAULTS[name] for name in names], spark=True)
+    played = play(here, tmp_path, 2, [FAULTS[name] for name in names], spark=True)
     assert played.violations == []
     assert all(played.hits[name] for name in names)

@@ -57,13 +57,14 @@ class Trial:
         seed: int,
         *,
         kinesis: str | None = None,
+        shards: int = 1,
         odd: float = 0.12,
         partition_key: Literal["constant", "account"] = "constant",
         slow: float = SLOW,
     ) -> None:
         self.schema = schema
         self.random = Random(seed)
-        self.stream = TestStream(kinesis or aws)
+        self.stream = TestStream(kinesis or aws, shards)
         self.jobs: list[Job] = []
         self.sent: list[Put] = []
         self._putting = threading.Lock()
