@@ -5,9 +5,11 @@ Leases and checkpoints are moto's, the list of shards is the stand-in's; nothing
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 import uuid
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from benchmarks.machine import Use, Watch
@@ -39,12 +41,13 @@ class Batches(NamedTuple):
 
 def run(aws: Endpoint, workload: Workload, moving: int, batches: int, watch: Watch) -> Batches:
     """Batches of a stream of `workload.shards` shards, `moving` of which go on each time."""
-    with stand_in(workload) as stream:
+    with stand_in(workload) as stream, ExitStack() as closing:
         endpoints = (("AWS_ENDPOINT_URL", aws.url), ("AWS_ENDPOINT_URL_KINESIS", stream.url))
         client = Aws("us-east-1", "test", "test", endpoints)
         keeper = LeaseKeeper(LeaseTable(client, f"leases-{uuid.uuid4().hex}"), uuid.uuid4().hex)
         source = KinesisSource(KinesisReader(client, STREAM), keeper, "TRIM_HORIZON", 1000)
         spare_what_is_there()
+        closing.callback(gc.unfreeze)
         began = time.monotonic()
         source.acquire(threading.Event())
         source.plan()

@@ -17,7 +17,7 @@ FATES: tuple[type[PipelineError], ...] = (Fatal, LeaseLost, Halted, Transient)
 class Batch(msgspec.Struct):
     """One batch that every partition has finished.
 
-    `progress`: per shard, what may be committed. `unread`, `left`: as in `Report`; these shards stay where they are.
+    `progress`: per shard, what may be committed. `unread`, `left`: as of all reports; these shards stay where they are.
     `outcomes`: type → outcome → messages. `seconds`: stage → seconds of the slowest partition.
     """
 
@@ -46,7 +46,7 @@ class Batch(msgspec.Struct):
 
     @property
     def behind_ms(self) -> int:
-        """How far the worst shard is behind its tip."""
+        """How far the worst of the shards that were read is behind its tip."""
         return max((reached.behind_ms for reached in self.progress.values()), default=0)
 
 
@@ -67,7 +67,7 @@ def gathered(ranges: Sequence[Range], reports: Sequence[Report], partitions: int
     for shard, by in told.items():
         owed = 1 if any(report.alone for report in by) else partitions
         if len(by) != owed:
-            raise Halted(f"{len(by)} partitions have reported on shard {shard}, not {owed}")
+            raise Halted(f"shard {shard}: reports of {len(by)} partitions, not of {owed}")
     return Batch(
         {shard: _smallest([report.reads[shard] for report in by]) for shard, by in told.items()},
         unread,

@@ -78,7 +78,11 @@ class KinesisSource:
         return acquired
 
     def plan(self) -> list[Range]:
-        """The next range of every shard that can be read. Raises `LeaseLost`, `Transient`."""
+        """The next range of every shard that can be read. Raises `LeaseLost`, `Transient`.
+
+        Those that have waited longest since they were read come first; of equals, the furthest behind. So a batch that
+        has no room for all lets none wait for ever.
+        """
         with waiting_for("the lease table"):
             self._keeper.check()
         leases = self._keeper.leases()
@@ -96,7 +100,7 @@ class KinesisSource:
         ]
         self._planned_at.clear()
         self._planned_at.update((wanted.shard, now) for wanted in ranges)
-        return ranges
+        return sorted(ranges, key=lambda wanted: self._turn(wanted.shard))
 
     def commit(self, progress: Mapping[str, Progress]) -> None:
         """Everything up to there is durable: move forward, never back. Written by the keeper within a second.
@@ -107,6 +111,7 @@ class KinesisSource:
         for shard, reached in progress.items():
             if shard not in self._planned_at:
                 raise LeaseLost(f"shard {shard} was not planned since the leases were taken")
+            self._read_at[shard] = self._planned_at[shard]
             seen_until = self._planned_at[shard] - reached.behind_ms
             self._keeper.advance(shard, reached.through, seen_until)
             if reached.at_tip or reached.through == END or seen_until >= self._acquired_at:
@@ -146,12 +151,16 @@ class KinesisSource:
         self._looked_at: float | None = None
         self._retention_ms = 0
         self._planned_at: dict[str, int] = {}
+        self._read_at: dict[str, int] = {}
         self._caught_up: set[str] = set()
         self._acquired_at = self._now()
         self._ended: set[str] = set()
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
+
+    def _turn(self, shard: str) -> tuple[int, int, str]:
+        return self._read_at.get(shard, 0), self._keeper.caught_up_at(shard) or 0, shard
 
     def _range(self, lease: Lease) -> Range:
         moments = [self._keeper.caught_up_at(lease.shard), lease.loss_accepted_at]

@@ -1,7 +1,7 @@
 """What travels through the engine: positions, ranges, records, extents, blocks, events, letters.
 
 A record's life: `Range` (planned by the driver) → `Extent` of `Record`s (read by a task) → `Block`s (one for each
-output partition, packed for the shuffle) → `Event` (understood by its domain) → a row, a `Letter`, or skipped.
+output partition, packed where they are shuffled) → `Event` (understood by its domain) → a row, a `Letter`, or skipped.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Progress(msgspec.Struct, frozen=True):
 class Block(msgspec.Struct, frozen=True, array_like=True):
     """The records of one extent that belong to one output partition; made also when there are none.
 
-    `records`: packed, where the block goes to another process, and as they are where it stays in this one.
+    `content`: its records, packed where the block goes to another process, as they are where it stays in this one.
     """
 
     shard: str
@@ -125,7 +125,7 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
     sub_sequence: int
     at_tip: bool
     behind_ms: int
-    records: bytes | list[Record]
+    content: bytes | list[Record]
 
     def __repr__(self) -> str:
         return f"Block({self.shard}, {self.sequence}, {self.sub_sequence})"
@@ -150,14 +150,14 @@ def whole_block(extent: Extent) -> Block:
     return _block(extent, extent.records)
 
 
-def _block(extent: Extent, records: bytes | list[Record]) -> Block:
+def _block(extent: Extent, content: bytes | list[Record]) -> Block:
     sequence, sub_sequence = extent.through
-    return Block(extent.shard, str(sequence), sub_sequence, extent.at_tip, extent.behind_ms, records)
+    return Block(extent.shard, str(sequence), sub_sequence, extent.at_tip, extent.behind_ms, content)
 
 
-def unblock(block: Block) -> list[Record]:
+def unblock(given: Block) -> list[Record]:
     """The records of a block, in stream order."""
-    return _unpack.decode(block.records) if isinstance(block.records, bytes) else block.records
+    return _unpack.decode(given.content) if isinstance(given.content, bytes) else given.content
 
 
 class Report(msgspec.Struct):
@@ -166,7 +166,7 @@ class Report(msgspec.Struct):
     `reads`: per shard, what this partition has durably finished (the driver commits the smallest of all partitions).
     `alone`: it read these shards itself, and has all of their records; otherwise they are spread over all partitions.
     `unread`: per shard whose range could not be read, (name of the class in errors.py, why).
-    `left`: shards that there was no room for; the next batch begins with them.
+    `left`: shards that the task had no room for; the next batch begins with them.
     `outcomes`: (type, outcome) → messages, where outcome is a status ("1", "-4"), "skipped", "duplicate" or
     "letter:<reason>"; type is "" where unknown. `seconds`: stage → seconds. `failure`: None, or why the batch stops
     (then `reads` must not be committed); `fate`: name of the class in errors.py; `waits_for`: as in `PipelineError`.

@@ -80,6 +80,23 @@ def test_what_was_committed_is_not_planned_again_after_a_restart(run: Run) -> No
     assert [data for _, data in drain(run.start())] == [b"three"]
 
 
+def test_shards_that_were_left_come_first_and_then_those_furthest_behind(kinesis_local: str, moto: str) -> None:
+    run = Run(TestStream(kinesis_local, 3), TestTable(moto))
+    now = [time.time()]
+    run.clock = lambda: now[0]
+    source = run.start()
+    try:
+        one, two, three = (wanted.shard for wanted in source.plan())
+        source.commit({one: Progress(START, True, 0), two: Progress(START, False, 5_000)})
+        now[0] += 1
+        assert [wanted.shard for wanted in source.plan()] == [three, two, one]
+        source.commit({three: Progress(START, False, 3_600_000)})
+        now[0] += 1
+        assert [wanted.shard for wanted in source.plan()] == [two, one, three]
+    finally:
+        source.release()
+
+
 def test_children_are_read_after_their_parents_from_the_trim_horizon_on(run: Run) -> None:
     source = run.start()
     assert [wanted.shard for wanted in source.plan()] == [FIRST_SHARD]

@@ -36,6 +36,7 @@ class Rig(msgspec.Struct, frozen=True):
     at which the process and all it has started are killed, the `at`-th time that one process gets there. `replays`:
     every second batch is run twice, as if its first reports had been lost. `clock`: file with the seconds that the
     clock is ahead, read whenever somebody asks for the time. `mail_pause`: seconds between two rounds of mails.
+    `cramped`: without Spark, a task reads one shard at a time and has room for one at its caps, so it leaves others.
     """
 
     spark: bool = True
@@ -45,6 +46,7 @@ class Rig(msgspec.Struct, frozen=True):
     replays: bool = False
     clock: str = ""
     mail_pause: float | None = None
+    cramped: bool = False
 
 
 def say(event: str, **facts: object) -> None:
@@ -88,6 +90,7 @@ def install(rig: Rig) -> None:
     """Replace what the rig says, in this process."""
     import card_transactions.alerts as alerts
     import pipeline.service as service
+    from pipeline import tasks
     from pipeline.database import Transaction
     from pipeline.dead_letters import DeadLetters
     from pipeline.leases import LeaseTable
@@ -96,6 +99,8 @@ def install(rig: Rig) -> None:
     deaths, names = Deaths(rig), vars(service)
     if rig.fail_over:
         names["LeaseKeeper"] = partial(names["LeaseKeeper"], failover_seconds=rig.fail_over)
+    if rig.cramped:
+        vars(tasks).update(READERS=1, CAPS_A_TASK=1)
     if rig.mail_pause:
         vars(alerts)["AlertSender"] = partial(alerts.AlertSender, pause=rig.mail_pause)
     run = names["SparkBatch"]

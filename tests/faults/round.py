@@ -18,7 +18,10 @@ MORE_STRIKES = 4
 
 
 class Round(msgspec.Struct, frozen=True):
-    """What a round has shown. `back`: seconds from the healing of the last fault until the lag was zero again."""
+    """What a round has shown. `back`: seconds from the healing of the last fault until the lag was zero again.
+
+    `left`: how often a shard was left to the next batch.
+    """
 
     seed: int
     spark: bool
@@ -28,6 +31,7 @@ class Round(msgspec.Struct, frozen=True):
     messages: int
     violations: list[str]
     back: float
+    left: int = 0
 
 
 def play(
@@ -56,7 +60,9 @@ def play(
     violations = [f"{violation.invariant}: {violation.text}" for violation in report.violations]
     violations += [f'nobody could see it: {metric}{{{label}="{value}"}}' for metric, label, value in unseen]
     names = [fault.name for fault in chosen]
-    return Round(seed, spark, long, names, dict(scene.hits), report.outcomes.total(), violations, round(back, 1))
+    left = sum(line["shards_left"] for job in scene.jobs for line in job.lines("batch"))
+    hits, messages = dict(scene.hits), report.outcomes.total()
+    return Round(seed, spark, long, names, hits, messages, violations, round(back, 1), left)
 
 
 def _strike_until_seen(scene: Scene, fault: Fault) -> list[tuple[str, str, str]]:

@@ -77,7 +77,7 @@ class Scene(Trial):
     """One round. `aws`, `proxy`, `mailbox`: what stands between the job and its servers.
 
     Where the seed is odd the stream has one shard, whose records are spread over all partitions; where it is even each
-    partition reads and applies whole shards.
+    partition reads and applies whole shards, and has not always room for all of them.
 
     `spark`: whether the job runs on Spark. `long`: whether a strike takes the time that an operator would call long.
     `hits`: fault → how often it fired.
@@ -87,14 +87,14 @@ class Scene(Trial):
         self.database = ground.database
         schema = ground.template.copy(f"scene_{next(_numbers)}")
         key: Literal["constant", "account"] = "constant" if seed % 2 else "account"
-        shards = 1 if seed % 2 else MORE_SHARDS
-        super().__init__(schema, ground.aws, folder, seed, shards=shards, partition_key=key, slow=SLOW)
+        self.shards = 1 if seed % 2 else MORE_SHARDS
+        super().__init__(schema, ground.aws, folder, seed, shards=self.shards, partition_key=key, slow=SLOW)
         self.spark, self.long = spark, long
         self.hits = Counter[str]()
         self.kills = 0
         self.clock = folder / "clock"
         self.clock.write_text("0")
-        self._rig = Rig(spark=spark, fail_over=FAIL_OVER, mail_pause=0.3)
+        self._rig = Rig(spark=spark, fail_over=FAIL_OVER, mail_pause=0.3, cramped=self.shards > 1)
         self._port = 0
         self._heard = Counter[Sample]()
         self._running = ExitStack()
@@ -122,7 +122,7 @@ class Scene(Trial):
         rigged = msgspec.structs.replace(self._rig, **rig)
         self._port = free_port()
         own = {"METRICS_PORT": str(self._port), "METRICS_ADDRESS": HERE, "CHUNK_SIZE": "10", **LOGIN}
-        return self.start(batch=A_BATCH, through=self._through, rig=rigged, settings={**own, **settings})
+        return self.start(batch=A_BATCH // self.shards, through=self._through, rig=rigged, settings={**own, **settings})
 
     def relaunch(self, *, settings: Mapping[str, str] = {}, **rig: Any) -> Job:
         """Ask the job to stop, and start another, rigged otherwise."""

@@ -22,12 +22,12 @@ from pipeline.errors import Fatal
 from pipeline.records import Block, Extent, Range, Report
 from pipeline.source import Reader
 from pipeline.stopping import StopSignal
-from pipeline.tasks import Applying, Preparation, Reading, Straight, Unread, dealt, is_spread
+from pipeline.tasks import Applying, Left, Preparation, Reading, Straight, Unread, dealt, is_spread
 
 LOOK = 0.05
 """Seconds between two looks at whether it still lives."""
 
-Shuffled = tuple[int, Block | Unread | None]
+Shuffled = tuple[int, Block | Unread | Left | None]
 
 
 class WorkerBatch:

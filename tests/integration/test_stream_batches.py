@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,22 +16,24 @@ from pyspark import SparkContext
 
 from pipeline.batch import gathered
 from pipeline.driver import TaskDied
+from pipeline.garbage import spare_what_is_there
 from pipeline.records import START, Block, Extent, Position, Range, Report
 from pipeline.stream import SparkBatch, build_context
-from pipeline.tasks import dealt
 from tests.fakes import MemoryReader, MemorySource, Recorder, everything, noted, report_of, split
+from tests.faults.job import until
 
 FIRST, SECOND = 100, 60
 MARK = b"4929163750284716"
 
 
 @pytest.fixture(scope="module")
-def context() -> Iterator[SparkContext]:
+def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkContext]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPARK_MASTER", "local[2]")
+        patch.setenv("SPARK_LOCAL_DIRS", str(tmp_path_factory.mktemp("local")))
         context = build_context("batches", ["pipeline", "tests"])
-    yield context
-    context.stop()
+        yield context
+        context.stop()
 
 
 def batch_of(context: SparkContext, reader: MemoryReader, folder: Path) -> SparkBatch:
@@ -59,12 +62,6 @@ def test_with_a_shard_for_every_partition_each_reads_and_applies_its_own(context
     ends = {"a": Position(9), "b": Position(0), "c": START, "d": Position(2)}
     assert {s: reached.through for s, reached in progress.items()} == ends
     assert noted(tmp_path) == everything({"a": 10, "b": 1, "d": 3})
-
-
-def test_shards_that_are_behind_are_dealt_to_different_partitions() -> None:
-    caught_up = {"a": 900, "b": None, "c": 100, "d": 901, "e": 200, "f": 902}
-    ranges = [Range(shard, START, None, (0, 1), 1_000, 10**6, at) for shard, at in caught_up.items()]
-    assert [[one.shard for one in share] for share in dealt(ranges, 3)] == [["b", "a"], ["c", "d"], ["e", "f"]]
 
 
 def test_a_trimmed_shard_among_those_of_a_partition_does_not_hold_the_others(
@@ -218,6 +215,26 @@ def test_shuffle_files_show_nothing(context: SparkContext) -> None:
     reports = SparkBatch(context, Marked(), split, Searching().apply, 2)(wanted)
     assert reports[0].outcomes["files", "all"] > 0
     assert reports[0].outcomes["files", "marked"] == 0
+
+
+def test_shuffle_files_go_although_the_driver_spares_what_is_there_from_garbage_collection(
+    context: SparkContext, tmp_path: Path
+) -> None:
+    source = MemorySource(MemoryReader({"a": 10}))
+    batch = batch_of(context, source.reader, tmp_path)
+    spare_what_is_there()
+    try:
+        for _ in range(40):
+            batch(source.plan())
+        until(lambda: _shuffle_files(context) < 20, "shuffle files go", seconds=30)
+    finally:
+        gc.unfreeze()
+
+
+def _shuffle_files(context: SparkContext) -> int:
+    jvm: Any = context._jvm
+    jvm.System.gc()  # in the service every minute
+    return len(list(Path(os.environ["SPARK_LOCAL_DIRS"]).rglob("shuffle_*.data")))
 
 
 def test_workers_are_kept_from_batch_to_batch(context: SparkContext, tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_a_partition_that_is_silent_on_a_shard_keeps_every_position() -> None:
     with trial.leading(), capture_logs() as lines:
         trial.tick()
         assert trial.source.committed == {}
-    assert lines[0]["reason"] == "1 partitions have reported on shard b, not 2"
+    assert lines[0]["reason"] == "shard b: reports of 1 partitions, not of 2"
 
 
 def test_a_shard_that_a_partition_has_read_alone_is_committed_without_the_others() -> None:
@@ -182,7 +182,7 @@ def test_a_shard_that_two_partitions_have_read_each_alone_keeps_every_position()
     with trial.leading(), capture_logs() as lines:
         trial.tick()
         assert trial.source.committed == {}
-    assert lines[0]["reason"] == "2 partitions have reported on shard a, not 1"
+    assert lines[0]["reason"] == "shard a: reports of 2 partitions, not of 1"
 
 
 def test_the_smallest_position_of_all_partitions_is_committed() -> None:

@@ -1,14 +1,15 @@
 import gc
 
-from pipeline.garbage import SELDOM, spare_what_is_there
+from pipeline.garbage import spare_what_is_there
 
 
-def test_what_is_there_is_searched_no_more() -> None:
+def test_what_is_there_is_searched_no_more_and_what_comes_is_searched_as_often_as_before() -> None:
     before = gc.get_threshold()
+    gc.unfreeze()
     try:
         spare_what_is_there()
         assert gc.get_freeze_count() > 10_000
-        assert gc.get_threshold()[0] == SELDOM
+        assert len(gc.get_objects()) < 1_000
+        assert gc.get_threshold() == before
     finally:
         gc.unfreeze()
-        gc.set_threshold(*before)

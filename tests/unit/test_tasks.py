@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ import pytest
 from pipeline import tasks
 from pipeline.batch import gathered
 from pipeline.records import Block, Extent, Range, Report, unblock
-from pipeline.tasks import READERS, SHARDS_A_TASK, Straight, dealt
+from pipeline.tasks import CAPS_A_TASK, READERS, Straight, dealt
 from tests.fakes import MemoryReader, MemorySource, everything, report_of, split
 
 CAP = 80
@@ -54,22 +53,25 @@ def batches_until_caught_up(source: MemorySource, applied: Applied) -> list[list
     return left
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, READERS, 5 * READERS])
+@pytest.mark.parametrize("count", [1, 2, 3, READERS, 2 * READERS, 2 * READERS + 1, 5 * READERS])
 def test_a_task_reads_what_it_has_memory_for_and_leaves_the_rest_to_the_next_batches(count: int) -> None:
     held = {f"s{number:02}": CAP + number for number in range(count)}
     source, applied = MemorySource(MemoryReader(held), max_records=CAP), Applied()
     left = batches_until_caught_up(source, applied)
     assert applied.records == everything(held)
-    parts = CAP * SHARDS_A_TASK  # what threads that had begun may still have read
-    assert max(applied.batches) <= SHARDS_A_TASK * CAP + parts
-    assert bool(left[0]) == (count > 2 * READERS)
+    assert max(applied.batches) <= 2 * CAPS_A_TASK * CAP  # threads that had begun may have read as much again
+    if count <= READERS:
+        assert not any(left)
+    if count > 2 * READERS:  # so many parts are the room, and as many again may have begun
+        assert left[0]
 
 
 def test_a_task_with_large_records_leaves_shards_as_well() -> None:
     held = dict.fromkeys((f"s{number:02}" for number in range(40)), 3)
     source, applied = MemorySource(MemoryReader(held, size=10**6), max_records=1_000), Applied()
-    assert batches_until_caught_up(source, applied)[0]  # a range has a megabyte
+    assert batches_until_caught_up(source, applied)[0]
     assert applied.records == everything(held)
+    assert max(applied.batches) <= 3 * (READERS + CAPS_A_TASK)  # a range has a megabyte, a record as well
 
 
 def test_a_shard_that_was_left_is_not_owed_and_stays_where_it_is() -> None:
@@ -82,27 +84,23 @@ def test_a_shard_that_was_left_is_not_owed_and_stays_where_it_is() -> None:
     assert batch.left == {wanted.shard for wanted in ranges} - set(batch.progress)
 
 
-@dataclass
-class Slow:
-    """Reads no two shards at one time by one thread, and knows how many it reads."""
+def test_of_the_ranges_that_come_first_every_partition_has_one() -> None:
+    ranges = MemorySource(MemoryReader(dict.fromkeys("abcdefg", 1))).plan()
+    assert [[one.shard for one in share] for share in dealt(ranges, 3)] == [list("adg"), list("be"), list("cf")]
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    now: int = 0
-    most: int = 0
+
+@dataclass
+class Meeting:
+    """Gives an answer only to so many who ask at one time."""
+
+    barrier: threading.Barrier = field(default_factory=lambda: threading.Barrier(READERS, timeout=20))
 
     def read(self, wanted: Range) -> Extent:
-        with self.lock:
-            self.now += 1
-            self.most = max(self.most, self.now)
-        time.sleep(0.02)
-        with self.lock:
-            self.now -= 1
+        self.barrier.wait()
         return MemoryReader({wanted.shard: 1}).read(wanted)
 
 
 def test_shards_are_read_side_by_side() -> None:
-    slow = Slow()
-    ranges = MemorySource(MemoryReader(dict.fromkeys((f"s{number:02}" for number in range(24)), 1))).plan()
-    (report,) = Straight(slow, split, report_of, None)([ranges])
-    assert not report.left
-    assert slow.most == READERS
+    ranges = MemorySource(MemoryReader(dict.fromkeys((f"s{number:02}" for number in range(3 * READERS)), 1))).plan()
+    (report,) = Straight(Meeting(), split, report_of, None)([ranges])
+    assert len(report.reads) == 3 * READERS
