@@ -49,6 +49,27 @@ def test_every_partition_reports_on_every_shard_also_on_empty_ones(context: Spar
     assert noted(tmp_path) == everything({"a": 10})
 
 
+def test_shuffle_files_go_although_the_driver_spares_what_is_there_from_garbage_collection(
+    context: SparkContext, tmp_path: Path
+) -> None:
+    source = MemorySource(MemoryReader({"a": 10}))
+    batch = batch_of(context, source.reader, tmp_path)
+    before = _shuffle_files(context)
+    spare_what_is_there()
+    try:
+        for _ in range(60):
+            batch(source.plan())
+        until(lambda: _shuffle_files(context) < before + 40, "shuffle files go", seconds=30)
+    finally:
+        gc.unfreeze()
+
+
+def _shuffle_files(context: SparkContext) -> int:
+    jvm: Any = context._jvm
+    jvm.System.gc()  # in the service every minute
+    return len(list(Path(os.environ["SPARK_LOCAL_DIRS"]).rglob("shuffle_*.data")))
+
+
 def test_with_a_shard_for_every_partition_each_reads_and_applies_its_own(context: SparkContext, tmp_path: Path) -> None:
     shards = {"a": 10, "b": 1, "c": 0, "d": 3}
     source = MemorySource(MemoryReader(shards))
@@ -181,6 +202,7 @@ class Losing:
 def test_a_stage_that_is_computed_again_commits_no_further_than_every_partition_has_come(
     context: SparkContext, tmp_path: Path
 ) -> None:
+    # Spark forgets its one executor here, and cleans up no shuffle files of this context from now on.
     (tmp_path / "lose").touch()
     wanted = [Range("a", START, None, (0, 1), 1_000, 10**6)]
     reports = SparkBatch(context, Shrinking(tmp_path), split, Losing(tmp_path).apply, 9)(wanted)
@@ -215,26 +237,6 @@ def test_shuffle_files_show_nothing(context: SparkContext) -> None:
     reports = SparkBatch(context, Marked(), split, Searching().apply, 2)(wanted)
     assert reports[0].outcomes["files", "all"] > 0
     assert reports[0].outcomes["files", "marked"] == 0
-
-
-def test_shuffle_files_go_although_the_driver_spares_what_is_there_from_garbage_collection(
-    context: SparkContext, tmp_path: Path
-) -> None:
-    source = MemorySource(MemoryReader({"a": 10}))
-    batch = batch_of(context, source.reader, tmp_path)
-    spare_what_is_there()
-    try:
-        for _ in range(40):
-            batch(source.plan())
-        until(lambda: _shuffle_files(context) < 20, "shuffle files go", seconds=30)
-    finally:
-        gc.unfreeze()
-
-
-def _shuffle_files(context: SparkContext) -> int:
-    jvm: Any = context._jvm
-    jvm.System.gc()  # in the service every minute
-    return len(list(Path(os.environ["SPARK_LOCAL_DIRS"]).rglob("shuffle_*.data")))
 
 
 def test_workers_are_kept_from_batch_to_batch(context: SparkContext, tmp_path: Path) -> None:
