@@ -46,12 +46,12 @@ def run(aws: Endpoint, workload: Workload, moving: int, batches: int, watch: Wat
         client = Aws("us-east-1", "test", "test", endpoints)
         keeper = LeaseKeeper(LeaseTable(client, f"leases-{uuid.uuid4().hex}"), uuid.uuid4().hex)
         source = KinesisSource(KinesisReader(client, STREAM), keeper, "TRIM_HORIZON", 1000)
-        spare_what_is_there()
         closing.callback(gc.unfreeze)
         began = time.monotonic()
         source.acquire(threading.Event())
         source.plan()
         acquired = time.monotonic() - began
+        spare_what_is_there()
         start = time.monotonic()
         seconds = []
         for number in range(batches):

@@ -14,7 +14,7 @@ from pipeline.dead_letters import DeadLetters
 from pipeline.domain import Domain, StateStore
 from pipeline.driver import Driver, Helper
 from pipeline.errors import Transient
-from pipeline.garbage import spare_what_is_there
+from pipeline.garbage import Sparing
 from pipeline.health import Health
 from pipeline.keeper import LeaseKeeper
 from pipeline.kinesis import KinesisReader
@@ -86,11 +86,10 @@ class Service:
             self._batches(batch),
             partitions=settings.partitions,
             batch_length=settings.batch_length,
-            helpers=[*helpers, self._survey()],
+            helpers=[*helpers, self._survey(), Sparing()],
             until_caught_up=until_caught_up,
             health=self._health,
         )
-        spare_what_is_there()
         run(context, driver, settings.batch_length, stop)
 
     def _packages(self) -> set[str]:
