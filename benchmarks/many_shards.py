@@ -9,7 +9,6 @@ import gc
 import threading
 import time
 import uuid
-from contextlib import ExitStack
 from typing import NamedTuple
 
 from benchmarks.machine import Use, Watch
@@ -41,12 +40,11 @@ class Batches(NamedTuple):
 
 def run(aws: Endpoint, workload: Workload, moving: int, batches: int, watch: Watch) -> Batches:
     """Batches of a stream of `workload.shards` shards, `moving` of which go on each time."""
-    with stand_in(workload) as stream, ExitStack() as closing:
+    with stand_in(workload) as stream:
         endpoints = (("AWS_ENDPOINT_URL", aws.url), ("AWS_ENDPOINT_URL_KINESIS", stream.url))
         client = Aws("us-east-1", "test", "test", endpoints)
         keeper = LeaseKeeper(LeaseTable(client, f"leases-{uuid.uuid4().hex}"), uuid.uuid4().hex)
         source = KinesisSource(KinesisReader(client, STREAM), keeper, "TRIM_HORIZON", 1000)
-        closing.callback(gc.unfreeze)
         began = time.monotonic()
         source.acquire(threading.Event())
         source.plan()
@@ -54,9 +52,12 @@ def run(aws: Endpoint, workload: Workload, moving: int, batches: int, watch: Wat
         spare_what_is_there()
         start = time.monotonic()
         seconds = []
-        for number in range(batches):
-            seconds.append(_batch(source, moving, number))
-            time.sleep(PAUSE)
+        try:
+            for number in range(batches):
+                seconds.append(_batch(source, moving, number))
+                time.sleep(PAUSE)
+        finally:
+            gc.unfreeze()
         use = watch.use(start, time.monotonic())
         source.release()
     return Batches(seconds, acquired, use)
