@@ -35,7 +35,7 @@ format: setup ## format the code and mend what ruff can
 
 lock: setup ## write requirements*.txt anew from requirements*.in, with hashes (UPGRADE=1: the newest versions)
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check $(UV)
-	@for list in requirements requirements-dev requirements-build; do \
+	@for list in requirements requirements-analytics requirements-dev requirements-build; do \
 		echo "$$list.txt"; \
 		$(COMPILE) $(if $(UPGRADE),--upgrade) --allow-unsafe $$list.in -o $$list.txt || exit 1; \
 	done
