@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from pipeline import logs
-from pipeline.errors import PipelineError
-from pipeline.settings import Settings
-from pipeline.settings_errors import SettingsError
+from pipeline.runtime import logs
+from pipeline.runtime.errors import PipelineError
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.service import Settings
 
 if TYPE_CHECKING:
-    from pipeline.domain import Domain
+    from pipeline.applying.domain import Domain
 
 
 def routes(settings: Settings) -> dict[str, Domain]:
@@ -48,8 +48,8 @@ def consume(settings: Settings, *, until_caught_up: bool, dry_run: bool = False)
     import migrations
     from bank.tables import BankStore
     from card_transactions.alerts import AlertSender, unsent
-    from pipeline.dry_run import DryRun
-    from pipeline.service import Service
+    from pipeline.dstream.dry_run import DryRun
+    from pipeline.dstream.service import Service
 
     service = (DryRun if dry_run else Service)(settings, routes(settings), BankStore(), migrations.check, unsent)
     alerts = AlertSender(service.database.connect, settings.aws().client("ses"))

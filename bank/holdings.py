@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from bank.statuses import BALANCE_OVERFLOW
-from pipeline.errors import Rejected
+from pipeline.runtime.errors import Rejected
 
 LARGEST_BALANCE = Decimal("99999999.99")
 """What DECIMAL(10,2) holds, either sign."""

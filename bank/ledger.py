@@ -10,9 +10,9 @@ from bank.holdings import Account, Card, Loan
 from bank.needs import Needs, Spent, Window
 from bank.statuses import NO_ACCOUNT, NO_LOAN
 from bank.verdict import Effect, Spending, spent_within
-from pipeline.domain import Decision, MoreNeeded
-from pipeline.errors import Rejected
-from pipeline.records import Event
+from pipeline.applying.domain import Decision, MoreNeeded
+from pipeline.messages.records import Event
+from pipeline.runtime.errors import Rejected
 
 
 class Ledger:

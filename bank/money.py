@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipeline.fields import Column, decimal_column
+from pipeline.messages.fields import Column, decimal_column
 
 AMOUNT: Final[Column] = decimal_column(10, 2)
 """What every amount and balance of the bank is stored in: DECIMAL(10,2)."""

@@ -20,7 +20,7 @@ class Window(NamedTuple):
     now: datetime
 
 
-class Poorer(NamedTuple):
+class WindowBelow(NamedTuple):
     """A window that is needed where the available funds of its card's account are below `funds`."""
 
     window: Window
@@ -28,13 +28,13 @@ class Poorer(NamedTuple):
 
 
 class Needs(msgspec.Struct, frozen=True, gc=False):
-    """Keys of the rows to lock and read, and the spending windows to sum up: `windows`, and what holds of `poorer`."""
+    """Keys of the rows to lock and read, and the spending windows to sum up: `windows`, and what holds of `below`."""
 
     cards: tuple[int, ...] = ()
     accounts: tuple[int, ...] = ()
     loans: tuple[int, ...] = ()
     windows: tuple[Window, ...] = ()
-    poorer: tuple[Poorer, ...] = ()
+    below: tuple[WindowBelow, ...] = ()
 
 
 class Spent(NamedTuple):

@@ -14,10 +14,10 @@ import msgspec
 
 from bank.holdings import Account, Card, Loan
 from bank.ledger import Ledger
-from bank.needs import HISTORY, RECENT, Needs, Poorer, Spent, Window
+from bank.needs import HISTORY, RECENT, Needs, Spent, Window, WindowBelow
 from bank.statuses import ACCEPTED
 from bank.verdict import Spending, spent_within
-from pipeline.database import Transaction
+from pipeline.mysql.database import Transaction
 
 _KEYS: Final = "(SELECT id FROM JSON_TABLE(%s, '$[*]' COLUMNS (id {type} PATH '$')) AS k) AS wanted STRAIGHT_JOIN"
 """In a subquery, since MySQL 9 takes FOR UPDATE on a table function for a second lock and refuses it (error 3569)."""
@@ -68,20 +68,20 @@ class BankStore:
         ids: set[int] = set()
         loan_ids: set[int] = set()
         windows: set[Window] = set()
-        poorer: list[Poorer] = []
+        below: list[WindowBelow] = []
         for need in needs:
             numbers.update(need.cards)
             ids.update(need.accounts)
             loan_ids.update(need.loans)
             windows.update(need.windows)
-            poorer += need.poorer
+            below += need.below
         cards = {int(row[0]): _card(row) for row in _locked(transaction, LOCK_CARDS, numbers)}
         spent = _all_spent(transaction, windows)  # before the accounts: they are what others wait for
         ids.update(card.account_id for card in cards.values())
         accounts = {row[0]: _account(row) for row in _locked(transaction, LOCK_ACCOUNTS, ids)}
         loans = {row[0]: Loan(row[0], row[1], row[2] != 0) for row in _locked(transaction, LOCK_LOANS, loan_ids)}
         ledger = Ledger(cards, accounts, loans)
-        spent |= _all_spent(transaction, {window for window, funds in poorer if ledger.funds_of(window.card) < funds})
+        spent |= _all_spent(transaction, {window for window, funds in below if ledger.funds_of(window.card) < funds})
         ledger.remember_windows(spent)
         return ledger
 

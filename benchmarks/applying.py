@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 from bank.tables import LOCK_ACCOUNTS, LOCK_CARDS, LOCK_LOANS, BankStore
 from benchmarks.machine import Use, Watch
 from benchmarks.workload import STREAM, Workload, router
+from pipeline.applying.partition import Partition
+from pipeline.applying.unit_of_work import UnitOfWork
 from pipeline.aws import Aws
-from pipeline.database import Database, Lane, Transaction, connections
-from pipeline.dead_letters import DeadLetters
-from pipeline.partition import Partition
-from pipeline.records import Block, Extent, Letter, Position, Record, block
-from pipeline.unit_of_work import UnitOfWork
+from pipeline.dead_letters.table import DeadLetters
+from pipeline.messages.records import Block, Extent, Letter, Position, Record, block
+from pipeline.mysql.database import Database, Lane, Transaction, connections
 from tests.schema import Schema
 
 A_TASK = 20_000

@@ -19,8 +19,8 @@ import msgspec
 from benchmarks.decided import Chunk, Decided, decide
 from benchmarks.machine import Use, Watch
 from benchmarks.workload import Workload
-from pipeline.database import Condemned, Connections, Database, Lane
-from pipeline.errors import Transient
+from pipeline.mysql.database import Connections, Database, Lane, RowRefused
+from pipeline.runtime.errors import Transient
 from tests.schema import Schema
 
 ADD_TO_ACCOUNTS = (
@@ -103,7 +103,7 @@ def _patiently(lane: Lane, chunk: Chunk) -> int:
         try:
             _write(lane, chunk)
             return again
-        except (Transient, Condemned):
+        except (Transient, RowRefused):
             again += 1
             time.sleep(random() * 0.02)
 

@@ -10,9 +10,9 @@ from bank.holdings import Account, Loan
 from bank.ledger import Ledger
 from bank.needs import Spent
 from benchmarks.workload import Workload, ledger, router
-from pipeline.domain import Decision, Domain, EventTable, MoreNeeded, Row
-from pipeline.errors import Rejected
-from pipeline.records import Event
+from pipeline.applying.domain import Decision, Domain, EventTable, MoreNeeded, Row
+from pipeline.messages.records import Event
+from pipeline.runtime.errors import Rejected
 
 CHUNK = 500
 
@@ -30,7 +30,7 @@ class Chunk:
     def write(self, event: Event[Any], domain: Domain, decision: Decision) -> None:
         """Add the rows of one decision."""
         self.messages += 1
-        for table, row in ((domain.table, domain.row(event.message, decision.status)), *decision.extra):
+        for table, row in ((domain.table, domain.row(event.message, decision.status)), *decision.side_rows):
             self.rows.setdefault(table, []).append((*row, event.identity))
 
     def change(self, before: Account | Loan, after: Account | Loan) -> None:

@@ -15,14 +15,14 @@ from benchmarks.machine import Use, Watch
 from benchmarks.stand_in import stand_in
 from benchmarks.workload import FIRST_SEQUENCE, STREAM, Workload
 from pipeline.aws import Aws
-from pipeline.batch import gathered
-from pipeline.garbage import spare_what_is_there
-from pipeline.keeper import LeaseKeeper
-from pipeline.kinesis import KinesisReader
-from pipeline.kinesis_source import KinesisSource
-from pipeline.leases import LeaseTable
-from pipeline.records import START, Position, Progress, Report
-from pipeline.tasks import dealt
+from pipeline.dstream.tasks import assigned
+from pipeline.kinesis.reader import KinesisReader
+from pipeline.kinesis.source import KinesisSource
+from pipeline.leases.keeper import LeaseKeeper
+from pipeline.leases.table import LeaseTable
+from pipeline.messages.batch import gathered
+from pipeline.messages.records import START, Position, Reached, Report
+from pipeline.runtime.garbage import freeze_heap
 from tests.servers import Endpoint
 
 PARTITIONS = 4
@@ -49,7 +49,7 @@ def run(aws: Endpoint, workload: Workload, moving: int, batches: int, watch: Wat
         source.acquire(threading.Event())
         source.plan()
         acquired = time.monotonic() - began
-        spare_what_is_there()
+        freeze_heap()
         start = time.monotonic()
         seconds = []
         try:
@@ -69,10 +69,10 @@ def _batch(source: KinesisSource, moving: int, number: int) -> float:
     planned = time.perf_counter()
     first = number * moving % len(ranges)
     moved = {wanted.shard for wanted in ranges[first : first + moving]}
-    reached = {True: Progress(Position(FIRST_SEQUENCE + number), True, 0), False: Progress(START, True, 0)}
+    reached = {True: Reached(Position(FIRST_SEQUENCE + number), True, 0), False: Reached(START, True, 0)}
     reports = [
         Report(reads={wanted.shard: reached[wanted.shard in moved] for wanted in share}, alone=True)
-        for share in dealt(ranges, PARTITIONS)
+        for share in assigned(ranges, PARTITIONS)
     ]
     reported = time.perf_counter()
     source.commit(gathered(ranges, reports, PARTITIONS).progress)

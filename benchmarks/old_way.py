@@ -13,9 +13,9 @@ from bank.holdings import Account, Card, Loan
 from bank.ledger import Ledger
 from bank.needs import HISTORY, RECENT, Needs, Spent
 from benchmarks.workload import Workload, router
-from pipeline.domain import Decision, Domain, EventTable, MoreNeeded, Row
-from pipeline.errors import Rejected
-from pipeline.records import Event
+from pipeline.applying.domain import Decision, Domain, EventTable, MoreNeeded, Row
+from pipeline.messages.records import Event
+from pipeline.runtime.errors import Rejected
 from tests.schema import Schema
 
 CARD = "SELECT card_num, accounts_id, pin, cvc1, cvc2, exp_date FROM cards WHERE card_num = %s"
@@ -49,7 +49,7 @@ def _apply(schema: Schema, domain: Domain, event: Event[Any]) -> None:
         except Rejected:
             return
         ledger.apply(event, decision)
-        for table, row in ((domain.table, domain.row(event.message, decision.status)), *decision.extra):
+        for table, row in ((domain.table, domain.row(event.message, decision.status)), *decision.side_rows):
             _insert(cursor, table, (*row, event.identity))
         for account in ledger.changed_accounts():
             cursor.execute(SAVE_ACCOUNT, (account.balance, account.active, account.id))

@@ -16,7 +16,7 @@ from benchmarks.older_rows import Tell, older_bank
 from benchmarks.results import Result
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.workload import Workload, bank
-from pipeline.settings import Settings
+from pipeline.settings.service import Settings
 from tests import servers
 from tests.schema import Schema
 from tests.servers import Endpoint

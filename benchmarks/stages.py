@@ -15,19 +15,19 @@ from bank.tables import BankStore
 from benchmarks.applying import LOCKED, WHOLE, Spans, TimedLane
 from benchmarks.stand_in import stand_in
 from benchmarks.workload import STREAM, Workload, router, shard_id
-from pipeline.aggregation import EVERY_HASH
+from pipeline.applying.partition import in_order
+from pipeline.applying.routing import Router
+from pipeline.applying.unit_of_work import UnitOfWork
 from pipeline.aws import Aws
-from pipeline.database import Database, Lane, connections
-from pipeline.decoding import decode
-from pipeline.errors import Rejected
-from pipeline.garbage import spare_what_is_there
-from pipeline.identity import identity
-from pipeline.kinesis import KinesisReader
-from pipeline.partition import in_order
-from pipeline.records import START, Event, Extent, Range, Record, unblock
-from pipeline.routing import Router
-from pipeline.tasks import SELDOM
-from pipeline.unit_of_work import UnitOfWork
+from pipeline.dstream.tasks import SELDOM
+from pipeline.kinesis.aggregation import EVERY_HASH
+from pipeline.kinesis.reader import KinesisReader
+from pipeline.messages.decoding import decode
+from pipeline.messages.identity import identity
+from pipeline.messages.records import START, Event, Extent, Range, Record, unblock
+from pipeline.mysql.database import Database, Lane, connections
+from pipeline.runtime.errors import Rejected
+from pipeline.runtime.garbage import freeze_heap
 from tests.schema import Schema
 
 READ = "1 read: GetRecords, its answer, records"
@@ -97,7 +97,7 @@ class _Worker:
         with self._lane.transaction() as transaction, _clocked(whole, QUOTED):
             for event in events:
                 domain = self._routes.routes[event.type]
-                transaction.quoted((*domain.row(event.message, domain.likely), event.identity))
+                transaction.quoted((*domain.row(event.message, domain.expected_status), event.identity))
         self._statements.clear()
         with _clocked(whole, DECIDED):
             self._unit_of_work.apply(events)
@@ -119,7 +119,7 @@ def _decoded(record: Record) -> None:
 def _as_in_a_worker() -> Iterator[None]:
     """Garbage is searched for as seldom."""
     before = gc.get_threshold()
-    spare_what_is_there()
+    freeze_heap()
     gc.set_threshold(SELDOM)
     try:
         yield

@@ -31,8 +31,8 @@ import urllib3
 
 from benchmarks.limits import MOST_BYTES, MOST_RECORDS, Limits, Throttled
 from benchmarks.workload import FIRST_SEQUENCE, STREAM, Workload, shard_id
-from pipeline.aggregation import UserRecord, pack
-from pipeline.records import Record
+from pipeline.kinesis.aggregation import UserRecord, pack
+from pipeline.messages.records import Record
 from tests.processes import Process, free_port
 from tests.servers import HERE, ROOT, Endpoint
 
@@ -211,7 +211,7 @@ class Letters:
         return len(self._keys)
 
 
-class Tally(NamedTuple):
+class StandInCounts(NamedTuple):
     """What the stand-in has done so far. `letters`: taken. `calls`: let through and refused by the limits."""
 
     letters: int
@@ -219,7 +219,7 @@ class Tally(NamedTuple):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """JSON over HTTP: the call is named in a header. GET: the `Tally`. PUT: `begin`."""
+    """JSON over HTTP: the call is named in a header. GET: the `StandInCounts`. PUT: `begin`."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -228,7 +228,7 @@ class Handler(BaseHTTPRequestHandler):
     dynamodb: str
 
     def do_GET(self) -> None:
-        self._answer(json.dumps(Tally(self.letters.count(), self.stream.told())).encode())
+        self._answer(json.dumps(StandInCounts(self.letters.count(), self.stream.told())).encode())
 
     def do_PUT(self) -> None:
         self.stream.begin(int(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -280,9 +280,9 @@ def begin(stream: Endpoint, at: float) -> None:
     urllib3.request("PUT", stream.url, body=str(int(at * 1000)))
 
 
-def tally(stream: Endpoint) -> Tally:
+def tally(stream: Endpoint) -> StandInCounts:
     """What it has done so far."""
-    return Tally(*urllib3.request("GET", stream.url).json())
+    return StandInCounts(*urllib3.request("GET", stream.url).json())
 
 
 def main(port: str, workload: str, dynamodb: str) -> None:

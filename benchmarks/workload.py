@@ -18,9 +18,9 @@ from benchmarks.scenarios import SCENARIOS, changing
 from card_transactions.consumer import CardTransactions
 from card_transactions.fraud import FraudWeights
 from loans.consumer import Loans
-from pipeline.domain import Domain
-from pipeline.records import Record
-from pipeline.routing import Router
+from pipeline.applying.domain import Domain
+from pipeline.applying.routing import Router
+from pipeline.messages.records import Record
 from producers.bank import BankShape, fill, make
 from producers.traffic import PARTITION_KEY, Message, Traffic
 from stocks.consumer import Stocks

@@ -17,8 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from card_transactions.mails import Mail, fraud_mail
 from pipeline.aws import error_code
-from pipeline.database import ServerError, translated
-from pipeline.errors import PipelineError
+from pipeline.mysql.database import ServerError, translated
+from pipeline.runtime.errors import PipelineError
 
 SENDER = "noreply@utopia-financial.com"
 MOST_ATTEMPTS = 5

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 
 from bank.holdings import Account
 from bank.ledger import Ledger
-from bank.needs import Needs, Poorer, Window
+from bank.needs import Needs, Window, WindowBelow
 from bank.statuses import ACCEPTED, POTENTIAL_FRAUD
 from card_transactions import fraud, messages, rules
 from card_transactions.fraud import FraudWeights
 from card_transactions.messages import CardPayment
 from card_transactions.tables import CARD_TRANSACTIONS, FRAUD_ALERTS, alert, row
-from pipeline.domain import Decision, EventTable, Row
-from pipeline.records import Event
+from pipeline.applying.domain import Decision, EventTable, Row
+from pipeline.messages.records import Event
 
 _EPOCH = datetime(1970, 1, 1)
 
@@ -24,7 +24,7 @@ class CardTransactions:
 
     type = "card_transaction"
     table = CARD_TRANSACTIONS
-    likely = ACCEPTED
+    expected_status = ACCEPTED
 
     def __init__(self, weights: FraudWeights) -> None:
         self._weights = weights
@@ -46,17 +46,19 @@ class CardTransactions:
         if suspicion == weights.threshold_velocity or fraud.needs_velocity(suspicion, event.identity, weights):
             return Needs(*keys, windows=(window,))
         enough = weights.amount * payment.transfer_value / (weights.threshold_velocity - suspicion)
-        return Needs(*keys, poorer=(Poorer(window, enough),))
+        return Needs(*keys, below=(WindowBelow(window, enough),))
 
     def row(self, message: CardPayment, status: int) -> Row:
         return row(message, status)
 
     def decide(self, event: Event[CardPayment], state: Ledger) -> Decision:
         verdict = rules.decide(event.message, _now(event), event.identity, self._weights, state)
-        extra: tuple[tuple[EventTable, Row], ...] = ()
+        side_rows: tuple[tuple[EventTable, Row], ...] = ()
         if verdict.status == POTENTIAL_FRAUD:
-            extra = tuple((FRAUD_ALERTS, alert(event.message, a.id)) for a in verdict.effects if isinstance(a, Account))
-        return Decision(verdict.status, verdict.effects, extra)
+            side_rows = tuple(
+                (FRAUD_ALERTS, alert(event.message, a.id)) for a in verdict.effects if isinstance(a, Account)
+            )
+        return Decision(verdict.status, verdict.effects, side_rows)
 
 
 def _now(event: Event[CardPayment]) -> datetime:

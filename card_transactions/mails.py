@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from html import escape
 
-from pipeline import redaction
+from pipeline.messages import redaction
 
 SUBJECT = "Suspected fraud on your Utopia Financial account"
 

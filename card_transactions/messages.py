@@ -10,9 +10,9 @@ from typing import Final
 import msgspec
 
 from bank.money import AMOUNT
-from pipeline import redaction
-from pipeline.errors import Rejected
-from pipeline.fields import INT_UNSIGNED, WRONG_TYPE, Fields, decimal, integer, secret, text, timestamp
+from pipeline.messages import redaction
+from pipeline.messages.fields import INT_UNSIGNED, WRONG_TYPE, Fields, decimal, integer, secret, text, timestamp
+from pipeline.runtime.errors import Rejected
 
 BAD_LOCATION: Final = "bad_location"
 LONGEST_MEMO: Final = 55

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from card_transactions.messages import CardPayment
-from pipeline.domain import EventTable, Row
+from pipeline.applying.domain import EventTable, Row
 
 CARD_TRANSACTIONS = EventTable(
     "card_transactions",

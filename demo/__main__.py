@@ -20,7 +20,7 @@ from demo.job import Progress, job
 from demo.reconciliation import Reconciliation, reconcile, take_snapshot
 from demo.stage import SHARDS, SMALL_BATCHES, Stage, stage
 from demo.view import table_of, watch
-from pipeline.errors import PipelineError
+from pipeline.runtime.errors import PipelineError
 from producers.kinesis import PutError, Sent
 from tests.faults.tables import Snapshot, Tables, read_tables
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import migrations
 from card_transactions.alerts import SENDER
 from pipeline.aws import Aws
-from pipeline.settings import Settings
+from pipeline.settings.service import Settings
 from producers.bank import BankShape, Rows, fill
 from producers.kinesis import Sent, put
 from producers.traffic import Traffic

@@ -10,8 +10,8 @@ from bank.statuses import ACCEPTED
 from loans import messages, rules
 from loans.messages import LoanPayment
 from loans.tables import LOAN_PAYMENTS, row
-from pipeline.domain import Decision, Row
-from pipeline.records import Event
+from pipeline.applying.domain import Decision, Row
+from pipeline.messages.records import Event
 
 
 class Loans:
@@ -19,7 +19,7 @@ class Loans:
 
     type = "loan_payment"
     table = LOAN_PAYMENTS
-    likely = ACCEPTED
+    expected_status = ACCEPTED
 
     def parse(self, fields: Mapping[str, object]) -> LoanPayment:
         return messages.parse(fields)

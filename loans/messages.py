@@ -10,9 +10,9 @@ from typing import Final
 import msgspec
 
 from bank.money import AMOUNT
-from pipeline import redaction
-from pipeline.errors import Rejected
-from pipeline.fields import INT_UNSIGNED, Fields, decimal, integer, timestamp
+from pipeline.messages import redaction
+from pipeline.messages.fields import INT_UNSIGNED, Fields, decimal, integer, timestamp
+from pipeline.runtime.errors import Rejected
 
 _KEPT: Final[Mapping[str, redaction.Redaction]] = {
     "id": redaction.label,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loans.messages import LoanPayment
-from pipeline.domain import EventTable, Row
+from pipeline.applying.domain import EventTable, Row
 
 LOAN_PAYMENTS = EventTable("loan_payments", ("loan_id", "account_id", "amount", "time_stamp", "status"))
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import mysql.connector
 
-from pipeline.errors import Fatal
-from pipeline.mysql_location import MysqlLocation
+from pipeline.mysql.location import MysqlLocation
+from pipeline.runtime.errors import Fatal
 
 REVISIONS: Final = ("0001", "0002", "0003", "0004")
 """In their order; the last is what this version of the service needs."""

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from migrations import upgrade
 from migrations.runner import located
-from pipeline.errors import PipelineError
+from pipeline.runtime.errors import PipelineError
 
 
 def main() -> int:

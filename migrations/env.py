@@ -8,7 +8,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from migrations.runner import connected, located
-from pipeline.errors import Fatal
+from pipeline.runtime.errors import Fatal
 
 
 def _run(connection: Connection) -> None:

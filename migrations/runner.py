@@ -16,9 +16,9 @@ from sqlalchemy.pool import NullPool
 
 from migrations import REVISIONS, revision
 from pipeline.aws import Aws
-from pipeline.credentials import RotatedSecret
-from pipeline.errors import Fatal
-from pipeline.mysql_location import MysqlLocation, parse_mysql_location
+from pipeline.mysql.credentials import RotatedSecret
+from pipeline.mysql.location import MysqlLocation, parse_mysql_location
+from pipeline.runtime.errors import Fatal
 
 log = logging.getLogger("migrations")
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from pipeline.errors import Fatal
+from pipeline.runtime.errors import Fatal
 
 log = logging.getLogger("migrations")
 

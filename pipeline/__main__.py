@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline.operations import auditing, comparing, looking, mending  # noqa: F401 - they make the commands
-from pipeline.operations.bank import Bank
-from pipeline.operations.commands import app
-from pipeline.settings import Settings
+from pipeline.operations.commands import auditing, changing, comparing, looking  # noqa: F401 - they make the commands
+from pipeline.operations.commands.app import app
+from pipeline.operations.description import ServiceDescription
+from pipeline.settings.service import Settings
 
 NOTED = "UPDATE operations_log SET counts = counts WHERE 1 = 0"
 AUDITED = "INSERT INTO audits SELECT * FROM audits WHERE 1 = 0"
@@ -15,18 +15,18 @@ BALANCED = (
 SCRUBBED = "UPDATE card_transactions SET pin = NULL, cvc1 = NULL, cvc2 = NULL WHERE 1 = 0"
 
 
-def compose(settings: Settings) -> Bank:
+def compose(settings: Settings) -> ServiceDescription:
     """The bank as the service itself has it. Imported here, since the engine knows none."""
     import migrations
     import stream_consumer
     from bank import books, statuses, tables
     from card_transactions.alerts import SENDER
     from card_transactions.tables import FRAUD_ALERTS
-    from pipeline.operations.bank import Attempt, Books
-    from pipeline.unit_of_work import REFUSED
+    from pipeline.applying.unit_of_work import REFUSED
+    from pipeline.operations.description import Attempt, Books
 
     nothing = ("[]",)
-    return Bank(
+    return ServiceDescription(
         routes=stream_consumer.routes(settings),
         store=tables.BankStore(),
         check_schema=migrations.check,

@@ -11,7 +11,7 @@ import boto3
 from botocore import exceptions
 from botocore.config import Config
 
-from pipeline.errors import Fatal, Halted, PipelineError
+from pipeline.runtime.errors import Fatal, Halted, PipelineError
 
 _clients: dict[tuple[int, str, int, Aws], Any] = {}
 _making = threading.Lock()

@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from pipeline.mysql_location import parse_mysql_location
+from pipeline.mysql.location import parse_mysql_location
 from producers.bank import BankShape, fill
 from producers.kinesis import PutError, put
 from producers.traffic import MIX, PARTITION_KEY, Traffic

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from random import random
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.aggregation import UserRecord, hash_key, pack
+from pipeline.kinesis.aggregation import UserRecord, hash_key, pack
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient

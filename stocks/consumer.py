@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from bank.ledger import Ledger
 from bank.needs import Needs
 from bank.statuses import ACCEPTED
-from pipeline.domain import Decision, Row
-from pipeline.records import Event
+from pipeline.applying.domain import Decision, Row
+from pipeline.messages.records import Event
 from stocks import messages, rules
 from stocks.messages import Quote
 from stocks.tables import STOCKS, row
@@ -21,7 +21,7 @@ class Stocks:
 
     type = "stock"
     table = STOCKS
-    likely = ACCEPTED
+    expected_status = ACCEPTED
 
     def parse(self, fields: Mapping[str, object]) -> Quote:
         return messages.parse(fields)

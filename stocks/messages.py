@@ -9,9 +9,9 @@ from typing import Final
 
 import msgspec
 
-from pipeline import redaction
-from pipeline.errors import Rejected
-from pipeline.fields import BIGINT, Column, Fields, decimal, decimal_column, text, timestamp
+from pipeline.messages import redaction
+from pipeline.messages.fields import BIGINT, Column, Fields, decimal, decimal_column, text, timestamp
+from pipeline.runtime.errors import Rejected
 
 ILLEGAL_NULL: Final = "illegal_null"
 LONGEST_TICKER: Final = 6

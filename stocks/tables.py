@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bank.statuses import ACCEPTED
-from pipeline.domain import EventTable, Row
+from pipeline.applying.domain import EventTable, Row
 from stocks.messages import Quote
 
 STOCKS = EventTable("stocks", ("ticker", "name", "price", "market_cap", "volume", "high", "low", "timestamp", "status"))

@@ -20,7 +20,7 @@ import pytest
 import structlog
 
 import migrations
-from pipeline.mysql_location import parse_mysql_location
+from pipeline.mysql.location import parse_mysql_location
 from tests import servers
 from tests.faults.proxy import Cut, cutting
 from tests.schema import Schema

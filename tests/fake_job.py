@@ -102,11 +102,11 @@ def spark_submit() -> str:
 
 
 def main(folder: Path, options: Options) -> int:
-    from pipeline import logs
-    from pipeline.driver import Driver
-    from pipeline.errors import PipelineError
-    from pipeline.stopping import StopSignal
-    from pipeline.stream import SparkBatch, build_context, run
+    from pipeline.dstream.driver import Driver
+    from pipeline.dstream.stream import SparkBatch, build_context, run
+    from pipeline.runtime import logs
+    from pipeline.runtime.errors import PipelineError
+    from pipeline.runtime.stopping import StopSignal
     from tests.fakes import MemoryReader, MemorySource, Recorder, split
 
     class Noting(MemorySource):

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.errors import PipelineError, Transient, Trimmed
-from pipeline.records import START, Block, Extent, Position, Progress, Range, Record, Report, block, unblock
+from pipeline.messages.records import START, Block, Extent, Position, Range, Reached, Record, Report, block, unblock
+from pipeline.runtime.errors import PipelineError, Transient, Trimmed
 
 MOST = 1_000
 
@@ -68,7 +68,7 @@ class MemorySource:
             if shard not in self.stopped
         ]
 
-    def commit(self, progress: Mapping[str, Progress]) -> None:
+    def commit(self, progress: Mapping[str, Reached]) -> None:
         self._call("commit")
         moved = {shard: reached.through for shard, reached in progress.items() if reached.through != START}
         for shard, through in moved.items():

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
-from pipeline.batch import Batch
-from pipeline.health import Health
-from pipeline.metrics import Audited
-from pipeline.records import Moments, Position, Progress
-from pipeline.status_server import served
+from pipeline.messages.batch import Batch
+from pipeline.messages.records import Position, Reached, ShardTimes
+from pipeline.observability.health import Health
+from pipeline.observability.metrics import Audited
+from pipeline.observability.server import served
 from tests.browser import chromium
 from tests.processes import free_port
 
@@ -45,7 +45,7 @@ def busy() -> Health:
         _went_through(health, minute + 1, messages)
     metrics = health.metrics
     shards = {f"shardId-{number:012d}": NOON - 1.1 - 2.3 * number for number in range(3)}
-    metrics.shards = lambda: {one: Moments(int(at * 1000), int(at * 1000) - 900) for one, at in shards.items()}
+    metrics.shards = lambda: {one: ShardTimes(int(at * 1000), int(at * 1000) - 900) for one, at in shards.items()}
     metrics.retention = lambda: 72 * 3600
     for reason, number in {"no_account": 41, "missing_field": 12, "unknown_type": 3}.items():
         metrics.letters.labels(reason).set(number)
@@ -67,7 +67,7 @@ def _went_through(health: Health, number: int, messages: int) -> None:
         type_: {outcome: int(messages * share) for outcome, share in by_outcome.items()}
         for type_, by_outcome in shares.items()
     }
-    batch = Batch({"shardId-000000000000": Progress(Position(number), True, 0)}, {}, outcomes, {}, number % 3 // 2)
+    batch = Batch({"shardId-000000000000": Reached(Position(number), True, 0)}, {}, outcomes, {}, number % 3 // 2)
     health.batch_begins()
     health.went_through(batch, {"run": 4.2})
     health.batch_ends()

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from bank.ledger import Ledger
 from bank.needs import Needs
 from bank.statuses import ACCEPTED
-from pipeline.domain import Decision, Row
-from pipeline.records import Event
+from pipeline.applying.domain import Decision, Row
+from pipeline.messages.records import Event
 from transactions import messages, rules
 from transactions.messages import Transfer
 from transactions.tables import TRANSACTIONS, row
@@ -19,7 +19,7 @@ class Transactions:
 
     type = "transaction"
     table = TRANSACTIONS
-    likely = ACCEPTED
+    expected_status = ACCEPTED
 
     def parse(self, fields: Mapping[str, object]) -> Transfer:
         return messages.parse(fields)

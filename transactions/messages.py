@@ -10,9 +10,9 @@ from typing import Final
 import msgspec
 
 from bank.money import AMOUNT
-from pipeline import redaction
-from pipeline.errors import Rejected
-from pipeline.fields import INT_UNSIGNED, Fields, decimal, integer, text, timestamp
+from pipeline.messages import redaction
+from pipeline.messages.fields import INT_UNSIGNED, Fields, decimal, integer, text, timestamp
+from pipeline.runtime.errors import Rejected
 
 LONGEST_MEMO: Final = 55
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.domain import EventTable, Row
+from pipeline.applying.domain import EventTable, Row
 from transactions.messages import Transfer
 
 TRANSACTIONS = EventTable(

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.domain import EventTable
-from pipeline.letter_items import StoredLetter
-from pipeline.redaction import label
+from pipeline.applying.domain import EventTable
+from pipeline.dead_letters.items import StoredLetter
+from pipeline.messages.redaction import label
 
 PAGE = 5_000
 """Rows read at once."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from pipeline.lease import Lease
-from pipeline.operations.output import Advance
+from pipeline.console.output import Advance
+from pipeline.leases.lease import Lease
 
 FAIL_OVER = 10.0
 """Seconds after which a lease whose counter stands still is nobody's."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from pipeline.database import Transaction
+from pipeline.mysql.database import Transaction
 from pipeline.operations.workbench import Workbench
 
 LONGEST_NAME = 128

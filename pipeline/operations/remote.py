@@ -9,8 +9,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.aws import Aws, error_code, is_aws_transient, lasting
-from pipeline.letter_items import StoredLetter, from_item
-from pipeline.retries import retried
+from pipeline.dead_letters.items import StoredLetter, from_item
+from pipeline.runtime.retries import retried
 
 PATIENCE = 10.0
 """Seconds for which a call that may heal is tried again."""

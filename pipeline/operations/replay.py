@@ -11,32 +11,32 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from pipeline.errors import Trimmed
-from pipeline.lease import Lease
-from pipeline.operations.output import Advance, WrongUsage
-from pipeline.operations.redrive import apply_records
+from pipeline.console.output import Advance, WrongUsage
+from pipeline.kinesis.shards import Shard, list_shards
+from pipeline.leases.lease import Lease
+from pipeline.messages.records import EPOCH, START, Range, Record
+from pipeline.operations.letters.redrive import apply_records
 from pipeline.operations.shard_pages import BYTES, RECORDS, pages
 from pipeline.operations.workbench import Workbench
-from pipeline.records import EPOCH, START, Range, Record
-from pipeline.shards import Shard, list_shards
+from pipeline.runtime.errors import Trimmed
 
 
-class Span(NamedTuple):
+class TimeRange(NamedTuple):
     """Arrival in milliseconds since the epoch: from `first` up to, not including, `end`."""
 
     first: int
     end: int
 
 
-def span_of(begin: datetime, end: datetime) -> Span:
+def span_of(begin: datetime, end: datetime) -> TimeRange:
     """Of two aware times. Raises `WrongUsage` where nothing lies between."""
     if begin >= end:
         raise WrongUsage("--from is not before --to")
     first, last = ((moment - EPOCH) // timedelta(milliseconds=1) for moment in (begin, end))
-    return Span(first, last)
+    return TimeRange(first, last)
 
 
-def replay(bench: Workbench, span: Span, only: str | None, counts: Counter[str], advance: Advance) -> None:
+def replay(bench: Workbench, span: TimeRange, only: str | None, counts: Counter[str], advance: Advance) -> None:
     """Counts every outcome as `type outcome`, `records`, and `after_checkpoint`: what was left to the driver.
 
     Raises `WrongUsage` for an unknown shard, `Transient`, `Halted`, `Fatal`.
@@ -65,7 +65,9 @@ def _shards(bench: Workbench, only: str | None) -> list[Shard]:
     return chosen
 
 
-def _read(bench: Workbench, shard: Shard, span: Span, lease: Lease, counts: Counter[str]) -> Iterator[Sequence[Record]]:
+def _read(
+    bench: Workbench, shard: Shard, span: TimeRange, lease: Lease, counts: Counter[str]
+) -> Iterator[Sequence[Record]]:
     wanted = Range(shard.id, START, span.first, shard.hash_range, RECORDS, BYTES)
     try:
         for extent in pages(bench.reader, wanted):

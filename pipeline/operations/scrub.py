@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from pipeline.database import Transaction
-from pipeline.operations.output import Advance
+from pipeline.console.output import Advance
+from pipeline.mysql.database import Transaction
 from pipeline.operations.workbench import Workbench
 
 ROWS = 1000

@@ -10,9 +10,9 @@ from typing import Final
 
 import msgspec
 
-from pipeline.errors import Trimmed
-from pipeline.kinesis import KinesisReader
-from pipeline.records import END, Extent, Range
+from pipeline.kinesis.reader import KinesisReader
+from pipeline.messages.records import END, Extent, Range
+from pipeline.runtime.errors import Trimmed
 
 RECORDS = 2_000
 BYTES = 8 * 1024 * 1024

@@ -9,17 +9,17 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from pipeline.aggregation import EVERY_HASH
-from pipeline.errors import PipelineError, Trimmed
-from pipeline.lease import Lease
+from pipeline.console.output import Advance
+from pipeline.kinesis.aggregation import EVERY_HASH
+from pipeline.kinesis.shards import Stream, describe, list_shards
+from pipeline.leases.lease import Lease
+from pipeline.messages.records import END, START, Range
+from pipeline.mysql.table_growth import Recent, recent
 from pipeline.operations.holders import RENEWED_WITHIN, living, owners
-from pipeline.operations.letters import Group, Wanted, gather, grouped
-from pipeline.operations.output import Advance
-from pipeline.operations.table_growth import Recent, recent
+from pipeline.operations.letters.listing import Group, Wanted, gather, grouped
 from pipeline.operations.workbench import Workbench
-from pipeline.records import END, START, Range
-from pipeline.shards import Stream, describe, list_shards
-from pipeline.spans import span
+from pipeline.runtime.durations import span
+from pipeline.runtime.errors import PipelineError, Trimmed
 
 LATELY = timedelta(minutes=5)
 COUNTED = 1000

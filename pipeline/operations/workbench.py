@@ -7,20 +7,20 @@ from contextlib import closing
 from functools import cached_property
 from typing import Any, TypeVar
 
+from pipeline.applying.partition import Partition
+from pipeline.applying.routing import Router
 from pipeline.aws import Aws
-from pipeline.database import Database, Transaction, connections
-from pipeline.dead_letters import ROW_BATCH, DeadLetters
-from pipeline.errors import Transient
-from pipeline.kinesis import KinesisReader
-from pipeline.lease import Lease
-from pipeline.leases import LeaseTable
-from pipeline.letter_items import StoredLetter
-from pipeline.operations.bank import Bank
+from pipeline.dead_letters.items import StoredLetter
+from pipeline.dead_letters.table import ROW_BATCH, DeadLetters
+from pipeline.kinesis.reader import KinesisReader
+from pipeline.leases.lease import Lease
+from pipeline.leases.table import LeaseTable
+from pipeline.mysql.database import Database, Transaction, connections
+from pipeline.operations.description import ServiceDescription
 from pipeline.operations.remote import describe_table
-from pipeline.partition import Partition
-from pipeline.retries import retried
-from pipeline.routing import Router
-from pipeline.settings import Settings
+from pipeline.runtime.errors import Transient
+from pipeline.runtime.retries import retried
+from pipeline.settings.service import Settings
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ PATIENCE = 30.0
 class Workbench:
     """Nothing is connected before it is asked for."""
 
-    def __init__(self, settings: Settings, bank: Bank) -> None:
+    def __init__(self, settings: Settings, bank: ServiceDescription) -> None:
         self.settings = settings
         self.bank = bank
         self.aws: Aws = settings.aws()

@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ReadTimeoutError
 
 from pipeline.aws import Aws
-from pipeline.leases import LeaseTable
+from pipeline.leases.table import LeaseTable
 
 
 class Clock:

@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.aggregation import EVERY_HASH
 from pipeline.aws import Aws
-from pipeline.kinesis import KinesisReader
-from pipeline.records import START, Extent, Position, Range
+from pipeline.kinesis.aggregation import EVERY_HASH
+from pipeline.kinesis.reader import KinesisReader
+from pipeline.messages.records import START, Extent, Position, Range
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis.type_defs import ShardTypeDef

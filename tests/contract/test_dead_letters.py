@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from pipeline.aws import Aws
-from pipeline.dead_letters import DeadLetters, open_letters
-from pipeline.errors import Fatal, Halted, Transient
-from pipeline.identity import letter_key
-from pipeline.letter_items import StoredLetter
-from pipeline.records import Letter, Record
+from pipeline.dead_letters.items import StoredLetter
+from pipeline.dead_letters.table import DeadLetters, open_letters
+from pipeline.messages.identity import letter_key
+from pipeline.messages.records import Letter, Record
+from pipeline.runtime.errors import Fatal, Halted, Transient
 
 Answer = Callable[[str, dict[str, Any]], tuple[int, dict[str, Any]]]
 """(operation, request) → HTTP status and answer."""

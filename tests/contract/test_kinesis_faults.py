@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.aws import Aws
-from pipeline.errors import Halted, Transient, Trimmed
-from pipeline.kinesis import KinesisReader
-from pipeline.records import START, Position
+from pipeline.kinesis.reader import KinesisReader
+from pipeline.messages.records import START, Position
+from pipeline.runtime.errors import Halted, Transient, Trimmed
 from tests.contract.misbehaving import Forward, Message, Misbehaving, misbehaving
 from tests.contract.streams import TestStream, data_of, wanted
 from tests.processes import free_port

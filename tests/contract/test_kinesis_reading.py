@@ -9,11 +9,11 @@ import time
 import pytest
 
 from pipeline import aws
-from pipeline.aggregation import MAGIC, UserRecord, hash_key, pack
 from pipeline.aws import Aws
-from pipeline.errors import Fatal, Trimmed
-from pipeline.kinesis import KinesisReader
-from pipeline.records import START, Position
+from pipeline.kinesis.aggregation import MAGIC, UserRecord, hash_key, pack
+from pipeline.kinesis.reader import KinesisReader
+from pipeline.messages.records import START, Position
+from pipeline.runtime.errors import Fatal, Trimmed
 from tests.contract.streams import FIRST_SHARD, TestStream, data_of, wanted
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.aws import Aws
-from pipeline.errors import Fatal
-from pipeline.records import END, Position
-from pipeline.shards import describe, list_shards
+from pipeline.kinesis.shards import describe, list_shards
+from pipeline.messages.records import END, Position
+from pipeline.runtime.errors import Fatal
 from tests.contract.misbehaving import Forward, Message, misbehaving
 from tests.contract.streams import FIRST_SHARD, TestStream, data_of
 

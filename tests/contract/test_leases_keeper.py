@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from pipeline.errors import LeaseLost, Transient
-from pipeline.held_lease import HeldLease
-from pipeline.keeper import LeaseKeeper
-from pipeline.lease import Lease
-from pipeline.records import END, START, Position
+from pipeline.leases.held_lease import HeldLease
+from pipeline.leases.keeper import LeaseKeeper
+from pipeline.leases.lease import Lease
+from pipeline.messages.records import END, START, Position
+from pipeline.runtime.errors import LeaseLost, Transient
 from tests.contract.leasing import Clock, TestTable, eventually
 from tests.contract.misbehaving import Message, misbehaving
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import Fatal, Halted, LeaseLost, Transient
-from pipeline.lease import Lease
-from pipeline.leases import LeaseTable
-from pipeline.records import END, START, Position
+from pipeline.leases.lease import Lease
+from pipeline.leases.table import LeaseTable
+from pipeline.messages.records import END, START, Position
+from pipeline.runtime.errors import Fatal, Halted, LeaseLost, Transient
 from tests.contract.leasing import TestTable
 from tests.contract.misbehaving import misbehaving
 

@@ -22,13 +22,13 @@ import pytest
 
 from pipeline import aws
 from pipeline.aws import Aws
-from pipeline.credentials import IamToken, RotatedSecret
-from pipeline.database import Connections, Database
-from pipeline.errors import Fatal, Halted, PipelineError, Transient
-from pipeline.mysql_errors import AccessDenied
-from pipeline.mysql_location import Login, MysqlLocation
-from pipeline.settings import Settings
-from pipeline.settings_errors import SettingsError
+from pipeline.mysql.credentials import IamToken, RotatedSecret
+from pipeline.mysql.database import Connections, Database
+from pipeline.mysql.errors import AccessDenied
+from pipeline.mysql.location import Login, MysqlLocation
+from pipeline.runtime.errors import Fatal, Halted, PipelineError, Transient
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.service import Settings
 from tests.certificates import Authority
 from tests.faults.job import until
 from tests.faults.trial import Trial

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline.errors import Fatal, LeaseLost
-from pipeline.keeper import LeaseKeeper
-from pipeline.kinesis_source import LOOK_EVERY, KinesisSource
-from pipeline.records import END, START, Extent, Position, Progress
+from pipeline.kinesis.source import LOOK_EVERY, KinesisSource
+from pipeline.leases.keeper import LeaseKeeper
+from pipeline.messages.records import END, START, Extent, Position, Reached
+from pipeline.runtime.errors import Fatal, LeaseLost
 from tests.contract.leasing import Clock, TestTable, eventually
 from tests.contract.misbehaving import misbehaving
 from tests.contract.streams import FIRST_SHARD, TestStream
@@ -52,7 +52,7 @@ def run(kinesis_local: str, moto: str) -> Iterator[Run]:
 def batch(source: KinesisSource) -> list[Extent]:
     """Plan, read, commit."""
     extents = [source.reader.read(wanted) for wanted in source.plan()]
-    source.commit({each.shard: Progress(each.through, each.at_tip, each.behind_ms) for each in extents})
+    source.commit({each.shard: Reached(each.through, each.at_tip, each.behind_ms) for each in extents})
     return extents
 
 
@@ -87,10 +87,10 @@ def test_shards_that_were_left_come_first_and_then_those_furthest_behind(kinesis
     source = run.start()
     try:
         one, two, three = (wanted.shard for wanted in source.plan())
-        source.commit({one: Progress(START, True, 0), two: Progress(START, False, 5_000)})
+        source.commit({one: Reached(START, True, 0), two: Reached(START, False, 5_000)})
         now[0] += 1
         assert [wanted.shard for wanted in source.plan()] == [three, two, one]
-        source.commit({three: Progress(START, False, 3_600_000)})
+        source.commit({three: Reached(START, False, 3_600_000)})
         now[0] += 1
         assert [wanted.shard for wanted in source.plan()] == [two, one, three]
     finally:
@@ -136,7 +136,7 @@ def test_a_child_waits_until_the_end_of_its_parent_is_durable(run: Run, moto: st
         proxy.errors, proxy.lasting = {"UpdateItem": [""]}, True
         extent = source.reader.read(wanted)
         assert extent.through == END
-        source.commit({FIRST_SHARD: Progress(END, True, 0)})
+        source.commit({FIRST_SHARD: Reached(END, True, 0)})
         eventually(lambda: proxy.calls.count("UpdateItem") > 3)
         assert source.plan() == []
         assert not source.caught_up_since_start()
@@ -222,7 +222,7 @@ def test_a_range_says_when_its_shard_was_caught_up_with(run: Run) -> None:
     before = time.time() * 1000
     [wanted] = source.plan()
     assert (wanted.caught_up_at, wanted.retention_ms, wanted.after) == (None, 24 * 3_600_000, START)
-    source.commit({FIRST_SHARD: Progress(START, False, 60_000)})
+    source.commit({FIRST_SHARD: Reached(START, False, 60_000)})
     [wanted] = source.plan()
     assert wanted.caught_up_at is not None
     assert before - 60_001 <= wanted.caught_up_at <= time.time() * 1000 - 60_000
@@ -232,10 +232,10 @@ def test_a_range_says_when_its_shard_was_caught_up_with(run: Run) -> None:
 def test_a_stream_that_never_rests_is_caught_up_with_once_all_from_before_the_start_is_read(run: Run) -> None:
     source = run.start()
     source.plan()
-    source.commit({FIRST_SHARD: Progress(START, False, 60_000)})
+    source.commit({FIRST_SHARD: Reached(START, False, 60_000)})
     assert not source.caught_up_since_start()
     source.plan()
-    source.commit({FIRST_SHARD: Progress(START, False, 0)})
+    source.commit({FIRST_SHARD: Reached(START, False, 0)})
     assert source.caught_up_since_start()
 
 
@@ -288,9 +288,9 @@ def test_the_lease_of_a_finished_and_trimmed_shard_is_deleted(run: Run) -> None:
 def test_progress_goes_only_forward(run: Run) -> None:
     source = run.start()
     source.plan()
-    source.commit({FIRST_SHARD: Progress(Position(10), False, 0)})
-    source.commit({FIRST_SHARD: Progress(START, False, 0)})
-    source.commit({FIRST_SHARD: Progress(Position(9, 5), False, 0)})
+    source.commit({FIRST_SHARD: Reached(Position(10), False, 0)})
+    source.commit({FIRST_SHARD: Reached(START, False, 0)})
+    source.commit({FIRST_SHARD: Reached(Position(9, 5), False, 0)})
     assert [wanted.after for wanted in source.plan()] == [Position(10)]
 
 
@@ -299,7 +299,7 @@ def test_progress_of_a_plan_from_before_the_leases_were_taken_again_is_refused(r
     source.plan()
     assert source.acquire(threading.Event())
     with pytest.raises(LeaseLost):
-        source.commit({FIRST_SHARD: Progress(Position(10), False, 0)})
+        source.commit({FIRST_SHARD: Reached(Position(10), False, 0)})
 
 
 def test_leases_taken_by_another_stop_plan_and_commit(run: Run) -> None:

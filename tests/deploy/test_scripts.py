@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.health import LONGEST_START
+from pipeline.observability.health import LONGEST_START
 from tests.deploy.manifests import K8S, ROOT, Manifest, driver, environment, spark_defaults, the
 from tests.deploy.stage import COMMIT, KUBE, LIVE, OUTPUTS, REGISTRY, REPLICAS, STATUS, Played, Stage, status, told
 
@@ -122,7 +122,7 @@ def test_check_says_what_is_deprecated_and_refuses_what_cannot_be(stage: Stage) 
 
 
 def test_only_a_commit_is_built(stage: Stage) -> None:
-    dirty = stage.play("k8s/bin/build", answers=[("git status --porcelain", " M pipeline/driver.py\n", 0)])
+    dirty = stage.play("k8s/bin/build", answers=[("git status --porcelain", " M pipeline/dstream/driver.py\n", 0)])
     assert dirty.code == 1
     assert not dirty.starting("docker")
     for given in (

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from pipeline.identity import letter_key
+from pipeline.messages.identity import letter_key
 from tests.faults.facts import Facts, Sighting, table_of
 from tests.model.outcome import POTENTIAL_FRAUD
 from tests.model.reading import Message

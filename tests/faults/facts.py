@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.identity import identity, letter_key
-from pipeline.records import Position, Record
+from pipeline.messages.identity import identity, letter_key
+from pipeline.messages.records import Position, Record
 from tests.faults.tables import WRITTEN, Snapshot, Tables
 from tests.model.bank import Columns
 from tests.model.fraud import DEPLOYED, Sampled, Settings

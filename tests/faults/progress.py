@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from pipeline.identity import letter_key
-from pipeline.records import Position
+from pipeline.messages.identity import letter_key
+from pipeline.messages.records import Position
 from tests.faults.facts import DriverLog, Facts, Sighting
 from tests.faults.tables import Snapshot
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from pipeline.records import START, Position
+from pipeline.messages.records import START, Position
 from producers.kinesis import Put
 
 At = tuple[str, Position]

@@ -89,11 +89,11 @@ class RiggedBatch:
 def install(rig: Rig) -> None:
     """Replace what the rig says, in this process."""
     import card_transactions.alerts as alerts
-    import pipeline.service as service
-    from pipeline import tasks
-    from pipeline.database import Transaction
-    from pipeline.dead_letters import DeadLetters
-    from pipeline.leases import LeaseTable
+    import pipeline.dstream.service as service
+    from pipeline.dead_letters.table import DeadLetters
+    from pipeline.dstream import tasks
+    from pipeline.leases.table import LeaseTable
+    from pipeline.mysql.database import Transaction
     from tests.faults import workers
 
     deaths, names = Deaths(rig), vars(service)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from pipeline.records import END, START, Position, Record
+from pipeline.messages.records import END, START, Position, Record
 from producers.kinesis import Put
 from tests.model.bank import Bank, Columns
 from tests.model.outcome import TABLES

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.records import END
-from pipeline.shards import Shard, list_shards
+from pipeline.kinesis.shards import Shard, list_shards
+from pipeline.messages.records import END
 from tests.contract.misbehaving import Forward, Message, misbehaving
 from tests.faults.facts import Facts
 from tests.faults.job import Job, until

@@ -14,7 +14,7 @@ from typing import Literal, Self
 from card_transactions.alerts import SENDER
 from card_transactions.fraud import sampled
 from pipeline.aws import Aws
-from pipeline.records import Position
+from pipeline.messages.records import Position
 from producers.bank import BankShape, fill
 from producers.kinesis import Put, put
 from producers.traffic import Message, Traffic

@@ -1,7 +1,7 @@
 """The service without Spark: its batches in worker processes, its ticks from a thread. Starts within a second.
 
-What runs a batch is what Spark runs: the two stages of pipeline/tasks.py, each in a process of its own that is forked,
-pickled to, and may be killed. What Spark adds (scheduling, shuffle files, the JVM) is not there.
+What runs a batch is what Spark runs: the two stages of pipeline/dstream/tasks.py, each in a process of its own
+that is forked, pickled to, and may be killed. What Spark adds (scheduling, shuffle files, the JVM) is not there.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from pipeline.driver import Driver, TaskDied
-from pipeline.errors import Fatal
-from pipeline.records import Block, Extent, Range, Report
-from pipeline.source import Reader
-from pipeline.stopping import StopSignal
-from pipeline.tasks import Applying, Left, Preparation, Reading, Straight, Unread, dealt, is_spread
+from pipeline.dstream.driver import Driver, TaskDied
+from pipeline.dstream.source import Reader
+from pipeline.dstream.tasks import Applying, Deferred, Preparation, ReadAndApply, Reading, Unread, assigned, is_spread
+from pipeline.messages.records import Block, Extent, Range, Report
+from pipeline.runtime.errors import Fatal
+from pipeline.runtime.stopping import StopSignal
 
 LOOK = 0.05
 """Seconds between two looks at whether it still lives."""
 
-Shuffled = tuple[int, Block | Unread | Left | None]
+Shuffled = tuple[int, Block | Unread | Deferred | None]
 
 
 class WorkerBatch:
@@ -46,7 +46,7 @@ class WorkerBatch:
     ) -> None:
         self._reading = Reading(reader, split, partitions, preparation)
         self._applying = Applying(apply, preparation)
-        self._straight = Straight(reader, split, apply, preparation)
+        self._read_and_apply = ReadAndApply(reader, split, apply, preparation)
         self._partitions, self._prepare = partitions, prepare
         self._processes = multiprocessing.get_context("forkserver")
         self._pool: ProcessPoolExecutor | None = None
@@ -71,7 +71,7 @@ class WorkerBatch:
         return self._reports(pool, self._applying, [shuffled[partition] for partition in range(self._partitions)])
 
     def _each_its_own(self, pool: ProcessPoolExecutor, ranges: Sequence[Range]) -> list[Report]:
-        return self._reports(pool, self._straight, [[share] for share in dealt(ranges, self._partitions)])
+        return self._reports(pool, self._read_and_apply, [[share] for share in assigned(ranges, self._partitions)])
 
     def _reports(
         self, pool: ProcessPoolExecutor, stage: Callable[[Any], Iterator[Report]], shares: Sequence[Any]
@@ -84,7 +84,7 @@ class WorkerBatch:
 
 
 def run(context: object, driver: Driver, batch_length: float, stop: StopSignal) -> None:
-    """In place of `pipeline.stream.run`. Raises `Fatal`."""
+    """In place of `pipeline.dstream.stream.run`. Raises `Fatal`."""
     stop.listen()
     over = threading.Event()
     with ThreadPoolExecutor(2) as threads:

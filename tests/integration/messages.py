@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipeline.records import EPOCH, Record
+from pipeline.messages.records import EPOCH, Record
 
 NOW = datetime(2021, 10, 6, 11, 28, 47, tzinfo=UTC)
 """When messages arrive unless a test says otherwise."""

@@ -14,13 +14,13 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from pipeline.__main__ import compose
-from pipeline.lease import Lease
-from pipeline.letter_items import StoredLetter
-from pipeline.operations.commands import app
-from pipeline.operations.redrive import apply_records
+from pipeline.dead_letters.items import StoredLetter
+from pipeline.leases.lease import Lease
+from pipeline.messages.records import START, Position
+from pipeline.operations.commands.app import app
+from pipeline.operations.letters.redrive import apply_records
 from pipeline.operations.workbench import Workbench
-from pipeline.records import START, Position
-from pipeline.settings import Settings
+from pipeline.settings.service import Settings
 from tests.contract.streams import FIRST_SHARD, TestStream
 from tests.schema import Schema
 from tests.servers import ROOT

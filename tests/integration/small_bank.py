@@ -14,13 +14,13 @@ from bank.tables import BankStore
 from card_transactions.consumer import CardTransactions
 from card_transactions.fraud import FraudWeights
 from loans.consumer import Loans
+from pipeline.applying.domain import Domain
+from pipeline.applying.partition import Partition
+from pipeline.applying.routing import Router
 from pipeline.aws import Aws
-from pipeline.database import Database
-from pipeline.dead_letters import DeadLetters
-from pipeline.domain import Domain
-from pipeline.partition import Partition
-from pipeline.records import Block, Extent, Record, Report, Skipped
-from pipeline.routing import Router
+from pipeline.dead_letters.table import DeadLetters
+from pipeline.messages.records import Block, Extent, Record, Report, Skipped
+from pipeline.mysql.database import Database
 from stocks.consumer import Stocks
 from tests.faults.tables import read_letters
 from tests.integration.messages import NOW, TODAY

@@ -24,7 +24,7 @@ from card_transactions import alerts
 from card_transactions.alerts import SENDER, AlertSender, Sent
 from card_transactions.mails import SUBJECT, fraud_mail
 from pipeline.aws import Aws
-from pipeline.errors import PipelineError, Transient
+from pipeline.runtime.errors import PipelineError, Transient
 from tests.schema import Schema
 
 _numbers = itertools.count(1)

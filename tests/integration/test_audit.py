@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import Trimmed
-from pipeline.kinesis import KinesisReader
-from pipeline.last_audit import last_audit
-from pipeline.operations.redrive import apply_records
-from pipeline.records import END, Event
+from pipeline.kinesis.reader import KinesisReader
+from pipeline.messages.records import END, Event
+from pipeline.observability.last_audit import last_audit
+from pipeline.operations.letters.redrive import apply_records
+from pipeline.runtime.errors import Trimmed
 from producers.bank import BankShape, fill
 from producers.kinesis import put
 from producers.traffic import Traffic

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-import pipeline.kinesis
-from pipeline.get_records import Answer, get_records
-from pipeline.operations import audit, audit_marks, shard_pages
+import pipeline.kinesis.reader
+from pipeline.kinesis.get_records import GetRecordsAnswer, get_records
+from pipeline.operations import shard_pages
+from pipeline.operations.audit import marks as audit_marks
+from pipeline.operations.audit import messages as audit
 from tests.integration.messages import quote, transfer
 from tests.integration.operated import Operated
 from tests.integration.test_audit import ALL, RICH, SHOP
@@ -33,15 +35,15 @@ class Cost(NamedTuple):
 
 def audited(bank: Operated, monkeypatch: pytest.MonkeyPatch) -> Cost:
     """Audit, and count."""
-    answers: list[Answer] = []
+    answers: list[GetRecordsAnswer] = []
 
-    def counted(*arguments: Any) -> Answer:
+    def counted(*arguments: Any) -> GetRecordsAnswer:
         answers.append(get_records(*arguments))
         return answers[-1]
 
     before = rows_read(bank.schema)
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline.kinesis, "get_records", counted)
+        patched.setattr(pipeline.kinesis.reader, "get_records", counted)
         told = bank.json("audit", *ALL)
     rows = rows_read(bank.schema) - before
     return Cost(told["counts"]["messages"], len(answers), sum(len(one.records) for one in answers), rows)

@@ -12,14 +12,17 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import Halted
-from pipeline.kinesis import KinesisReader
-from pipeline.last_audit import last_audit
-from pipeline.lease import Lease
-from pipeline.metrics import Audited
-from pipeline.operations import audit, audit_marks, audit_progress, shard_pages
-from pipeline.operations.redrive import apply_records
-from pipeline.records import Extent, Range
+from pipeline.kinesis.reader import KinesisReader
+from pipeline.leases.lease import Lease
+from pipeline.messages.records import Extent, Range
+from pipeline.observability.last_audit import last_audit
+from pipeline.observability.metrics import Audited
+from pipeline.operations import shard_pages
+from pipeline.operations.audit import marks as audit_marks
+from pipeline.operations.audit import messages as audit
+from pipeline.operations.audit import progress as audit_progress
+from pipeline.operations.letters.redrive import apply_records
+from pipeline.runtime.errors import Halted
 from tests.contract.streams import TestStream
 from tests.integration.messages import quote, transfer
 from tests.integration.operated import OWNER, Operated

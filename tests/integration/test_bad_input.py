@@ -9,8 +9,8 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline.identity import identity
-from pipeline.records import Record
+from pipeline.messages.identity import identity
+from pipeline.messages.records import Record
 from tests.integration.bad_messages import CASES, MIB, MOVED, STORED, Holder
 from tests.integration.messages import record, transfer
 from tests.integration.small_bank import SmallBank

@@ -11,11 +11,11 @@ from decimal import Decimal
 import pytest
 
 from bank import tables
-from bank.needs import HISTORY, RECENT, Needs, Poorer, Spent, Window
+from bank.needs import HISTORY, RECENT, Needs, Spent, Window, WindowBelow
 from bank.tables import BankStore
-from pipeline.database import Connections, Database
-from pipeline.domain import MoreNeeded
-from pipeline.errors import Transient
+from pipeline.applying.domain import MoreNeeded
+from pipeline.mysql.database import Connections, Database
+from pipeline.runtime.errors import Transient
 from tests.schema import Schema
 
 
@@ -67,7 +67,7 @@ def test_a_window_for_poorer_accounts_is_read_with_the_first_look_where_the_fund
     lane = pool.lane()
     for window, funds, read in ((known, "100.01", True), (known, "100.00", False), (unknown, "100.01", False)):
         with lane.transaction() as transaction:
-            needs = Needs(cards=(window.card,), poorer=(Poorer(window, Decimal(funds)),))
+            needs = Needs(cards=(window.card,), below=(WindowBelow(window, Decimal(funds)),))
             ledger = BankStore().load(transaction, [needs])
             with nullcontext() if read else pytest.raises(MoreNeeded):
                 assert ledger.spent(window) == Spent(None, None)

@@ -16,11 +16,11 @@ from benchmarks.older_rows import INDEX, older_bank
 from benchmarks.parts import Bench, growth, percentiles
 from benchmarks.stand_in import Shard, begin, stand_in, tally
 from benchmarks.workload import STREAM, Workload, bank, shard_id
-from pipeline.aggregation import EVERY_HASH
 from pipeline.aws import Aws
-from pipeline.kinesis import KinesisReader
-from pipeline.records import START, Range, Record
-from pipeline.shards import list_shards
+from pipeline.kinesis.aggregation import EVERY_HASH
+from pipeline.kinesis.reader import KinesisReader
+from pipeline.kinesis.shards import list_shards
+from pipeline.messages.records import START, Range, Record
 from tests.schema import Schema
 from tests.servers import moto
 

@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 
 from card_transactions.fraud import sampled
-from pipeline.identity import identity
-from pipeline.records import Record
+from pipeline.messages.identity import identity
+from pipeline.messages.records import Record
 from tests.integration.messages import STAMP, TODAY, payment, record, transfer
 from tests.integration.small_bank import (
     CLOSED,

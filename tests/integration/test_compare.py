@@ -20,13 +20,13 @@ from card_transactions.consumer import CardTransactions
 from card_transactions.fraud import FraudWeights
 from loans.consumer import Loans
 from pipeline.__main__ import compose
-from pipeline.database import Database
-from pipeline.dead_letters import DeadLetters
-from pipeline.domain import Domain
-from pipeline.operations.commands import app
+from pipeline.applying.domain import Domain
+from pipeline.applying.partition import Partition
+from pipeline.applying.routing import Router
+from pipeline.dead_letters.table import DeadLetters
+from pipeline.mysql.database import Database
+from pipeline.operations.commands.app import app
 from pipeline.operations.compare import PAGE, Outcome, compare, outcomes
-from pipeline.partition import Partition
-from pipeline.routing import Router
 from producers.bank import BankShape, fill
 from producers.kinesis import put
 from producers.traffic import Traffic

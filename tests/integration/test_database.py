@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import mysql_session as module
-from pipeline.database import Condemned, ConnectionLost, Connections, Database, DuplicateEvent, Lane, Transaction
-from pipeline.errors import Fatal, Halted, PipelineError, Transient
-from pipeline.mysql_location import parse_mysql_location
+from pipeline.mysql import session as module
+from pipeline.mysql.database import ConnectionLost, Connections, Database, DuplicateEvent, Lane, RowRefused, Transaction
+from pipeline.mysql.location import parse_mysql_location
+from pipeline.runtime.errors import Fatal, Halted, PipelineError, Transient
 from tests import servers
 from tests.schema import Schema
 
@@ -108,7 +108,7 @@ def test_the_end_of_auto_increment_is_fatal(pool: Connections) -> None:
 
 def test_a_value_that_no_column_holds_condemns_its_row_and_says_no_value(pool: Connections) -> None:
     lane = pool.lane()
-    with pytest.raises(Condemned) as condemned:
+    with pytest.raises(RowRefused) as condemned:
         insert(lane, quote(b"a" * 16, "98765432.1"))
     assert "9876" not in str(condemned.value)
 

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from demo.job import JobFailed, Progress, job
 from demo.view import in_words, table_of
-from pipeline.mysql_location import parse_mysql_location
+from pipeline.mysql.location import parse_mysql_location
 from tests.processes import Process
 from tests.servers import ROOT
 

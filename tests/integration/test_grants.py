@@ -9,7 +9,7 @@ import mysql.connector
 import pytest
 
 import migrations
-from pipeline.mysql_location import MysqlLocation
+from pipeline.mysql.location import MysqlLocation
 from tests import servers
 from tests.certificates import Authority
 from tests.faults.trial import Trial

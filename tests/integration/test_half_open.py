@@ -8,8 +8,8 @@ from contextlib import closing
 
 import pytest
 
-from pipeline.database import Connections, Database, Lane
-from pipeline.mysql_errors import ConnectionLost
+from pipeline.mysql.database import Connections, Database, Lane
+from pipeline.mysql.errors import ConnectionLost
 from tests.faults.proxy import Cut, Proxy, cutting, is_commit
 from tests.schema import Schema
 from tests.servers import HERE

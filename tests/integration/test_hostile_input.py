@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from card_transactions.fraud import sampled
-from pipeline.records import Record
+from pipeline.messages.records import Record
 from tests.faults.checker import check
 from tests.faults.facts import Run
 from tests.faults.tables import Tables, read_letters, read_tables

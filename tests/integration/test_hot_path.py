@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.database import Transaction
-from pipeline.records import Record
+from pipeline.messages.records import Record
+from pipeline.mysql.database import Transaction
 from producers.bank import BankShape, fill
 from producers.traffic import Traffic
 from tests.integration.messages import NOW, loan_payment, payment, quote, record, transfer

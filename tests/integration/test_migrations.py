@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 import migrations
 from migrations import steps
 from migrations.steps import Steps
-from pipeline.errors import Fatal
+from pipeline.runtime.errors import Fatal
 from tests.schema import Schema
 
 WRITTEN = ("transactions", "card_transactions", "loan_payments", "stocks")

@@ -13,12 +13,12 @@ from bank.tables import BankStore
 from card_transactions.consumer import CardTransactions
 from card_transactions.fraud import FraudWeights, sampled
 from loans.consumer import Loans
-from pipeline.database import Database
-from pipeline.dead_letters import DeadLetters
-from pipeline.domain import Domain
-from pipeline.partition import Partition
-from pipeline.records import START, Position, Report
-from pipeline.routing import Router
+from pipeline.applying.domain import Domain
+from pipeline.applying.partition import Partition
+from pipeline.applying.routing import Router
+from pipeline.dead_letters.table import DeadLetters
+from pipeline.messages.records import START, Position, Report
+from pipeline.mysql.database import Database
 from producers.bank import BankShape, fill
 from producers.kinesis import put
 from producers.traffic import Traffic

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.headroom import ids_left
-from pipeline.health import LEAST_PROGRESS, Health
-from pipeline.status_server import served
+from pipeline.mysql.headroom import ids_left
+from pipeline.observability.health import LEAST_PROGRESS, Health
+from pipeline.observability.server import served
 from tests.contract.streams import FIRST_SHARD
 from tests.faults.trial import Trial
 from tests.integration.messages import loan_payment, payment, quote, transfer

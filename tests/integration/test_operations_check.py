@@ -74,7 +74,7 @@ def test_wrong_settings_end_with_2_and_a_line_for_each_as_the_service_says_them(
 
 
 @pytest.mark.parametrize(
-    ("settings", "text", "mend"),
+    ("settings", "text", "remedy"),
     [
         ({"MYSQL_LOC": "jdbc:mysql://127.0.0.1:1/bytecrunchers"}, "2003", "host and port"),
         ({"MYSQL_PASS": "wrong"}, "1045", "MYSQL_USER and MYSQL_PASS"),
@@ -82,12 +82,12 @@ def test_wrong_settings_end_with_2_and_a_line_for_each_as_the_service_says_them(
     ],
 )
 def test_a_database_that_does_not_let_in_is_one_failure_and_the_rest_is_looked_at(
-    bank: Operated, settings: dict[str, str], text: str, mend: str
+    bank: Operated, settings: dict[str, str], text: str, remedy: str
 ) -> None:
     here = {"url": f"jdbc:mysql://{bank.schema.host}:{bank.schema.port}", "name": bank.schema.name}
     found = check(bank, code=1, **{name: value.format(**here) for name, value in settings.items()})
     assert found["database"]["state"] == "FAIL"
-    assert text in found["database"]["text"] and mend in found["database"]["mend"]
+    assert text in found["database"]["text"] and remedy in found["database"]["remedy"]
     assert found["stream"]["state"] == "ok"
 
 
@@ -95,7 +95,7 @@ def test_a_database_without_tls_is_a_failure_where_tls_is_asked_for(without_tls:
     bank = Operated(without_tls, moto)
     found = check(bank, code=1, MYSQL_LOC=f"{bank.environment['MYSQL_LOC']}?sslMode=REQUIRED")
     assert found["database"]["state"] == "FAIL"
-    assert "not encrypted" in found["database"]["text"] and "turn TLS on" in found["database"]["mend"]
+    assert "not encrypted" in found["database"]["text"] and "turn TLS on" in found["database"]["remedy"]
 
 
 def test_rights_are_tried_and_the_missing_ones_named(bank: Operated) -> None:
@@ -108,7 +108,7 @@ def test_rights_are_tried_and_the_missing_ones_named(bank: Operated) -> None:
     assert failed >= {f"rights on {table}" for table in tables}
     assert found["rights on operations_log"]["state"] == "warn", "the service itself does not need it"
     assert found["rights on stocks"]["state"] == found["rights on users"]["state"] == "ok"
-    assert found["rights on transactions"]["mend"].startswith(f"GRANT SELECT, INSERT ON {schema.name}.transactions")
+    assert found["rights on transactions"]["remedy"].startswith(f"GRANT SELECT, INSERT ON {schema.name}.transactions")
 
 
 def test_the_rights_that_it_asks_for_are_enough(bank: Operated) -> None:
@@ -124,7 +124,7 @@ def test_the_rights_that_it_asks_for_are_enough(bank: Operated) -> None:
     with user(schema, *grants) as settings:
         found = check(bank, code=0, **settings)
         assert bank.run("scrub", "--yes", settings=settings).exit_code == 1
-    operators = {what for what, one in found.items() if "for operators" in one["mend"]}
+    operators = {what for what, one in found.items() if "for operators" in one["remedy"]}
     tables = ("operations_log", "card_transactions", "audits", "audit_balances")
     assert operators == {f"rights on {table}" for table in tables}
 
@@ -174,8 +174,8 @@ def test_a_table_with_another_key_fails_and_names_the_setting(bank: Operated) ->
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    assert check(bank, code=1, CONSUMER_NAME=name)["lease table"]["mend"] == "name another CONSUMER_NAME"
-    assert check(bank, code=1, FAILOVER_TABLE=name)["dead-letter table"]["mend"] == "name another FAILOVER_TABLE"
+    assert check(bank, code=1, CONSUMER_NAME=name)["lease table"]["remedy"] == "name another CONSUMER_NAME"
+    assert check(bank, code=1, FAILOVER_TABLE=name)["dead-letter table"]["remedy"] == "name another FAILOVER_TABLE"
 
 
 def test_an_unreadable_certificate_file_fails(bank: Operated, tmp_path: Any) -> None:

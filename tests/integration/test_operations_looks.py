@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.messages.records import START
 from pipeline.operations import holders
-from pipeline.records import START
 from tests.contract.streams import FIRST_SHARD
 from tests.integration.messages import payment, quote, transfer
 from tests.integration.operated import OWNER, Operated

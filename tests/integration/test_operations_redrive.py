@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.aggregation import OUTSIDE_HASH_RANGE, UserRecord, pack
-from pipeline.operations.redrive import apply_records
+from pipeline.kinesis.aggregation import OUTSIDE_HASH_RANGE, UserRecord, pack
+from pipeline.operations.letters.redrive import apply_records
 from producers.bank import BankShape, fill
 from producers.kinesis import put
 from producers.traffic import Traffic

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from pipeline.aggregation import UserRecord, pack
-from pipeline.dead_letters import open_letters
+from pipeline.dead_letters.table import open_letters
+from pipeline.kinesis.aggregation import UserRecord, pack
 from tests.contract.streams import TestStream
 from tests.integration.messages import NOW, loan_payment, payment, quote, record, transfer
 from tests.integration.small_bank import SmallBank

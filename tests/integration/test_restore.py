@@ -7,7 +7,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from pipeline.__main__ import compose
-from pipeline.operations.commands import app
+from pipeline.operations.commands.app import app
 from tests.faults.tables import WRITTEN
 from tests.faults.trial import SMALL, Trial
 from tests.schema import Schema

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.records import END, START, Position
+from pipeline.messages.records import END, START, Position
 from producers.__main__ import app
 from producers.bank import BankShape, fill, make
 from tests.contract.streams import TestStream

@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pipeline.errors import Halted
-from pipeline.glance import Glance
-from pipeline.health import Health
-from pipeline.history import MINUTES, History
-from pipeline.records import Moments
-from pipeline.status_page import MOST_SHARDS
+from pipeline.messages.records import ShardTimes
+from pipeline.observability.health import Health
+from pipeline.observability.history import MINUTES, History
+from pipeline.observability.page import MOST_SHARDS
+from pipeline.observability.status import Status
+from pipeline.runtime.errors import Halted
 from tests.browser import Browser, chromium
 from tests.sample_page import SIZE, Clock, busy, shown
 
@@ -52,7 +52,7 @@ def troubled() -> Health:
     health.complaints.say(HOSTILE, HOSTILE)
     health.failed(Halted(HOSTILE))
     health.metrics.stopped = lambda: {HOSTILE: HOSTILE}
-    health.metrics.shards = lambda: {HOSTILE: Moments(0, 0)}
+    health.metrics.shards = lambda: {HOSTILE: ShardTimes(0, 0)}
     health.metrics.letters.labels(HOSTILE).set(3)
     return health
 
@@ -64,7 +64,7 @@ def test_a_busy_driver_shows_its_state_lag_throughput_outcomes_letters_and_batch
         text, title, names = browser.ask(TEXT), browser.ask("document.title"), browser.accessible()
         bars = browser.ask("[...document.querySelectorAll('rect')].map(r => r.getBoundingClientRect().height)")
         with urllib.request.urlopen(f"{url}status") as answer:
-            glance = msgspec.json.decode(answer.read(), type=Glance)
+            glance = msgspec.json.decode(answer.read(), type=Status)
     assert title == "leading: bank-stream"
     assert "leading" in text and "since 2026-05-06 11:00:00 UTC" in text
     for said in ("shardId-000000000002\t5 s", "no_account\t41", "card_transaction\t-8\t", "the stream keeps 3 d"):
@@ -130,7 +130,7 @@ def test_a_standby_and_a_start_say_so_and_nothing_else(browser: Browser) -> None
 def test_a_thousand_shards_are_shown_by_their_worst(browser: Browser) -> None:
     clock = Clock()
     health, at = Health(5.0, clock=clock), int(clock.now * 1000)
-    health.metrics.shards = lambda: {f"shardId-{n:012d}": Moments(at - n * 1000, None) for n in range(1000)}
+    health.metrics.shards = lambda: {f"shardId-{n:012d}": ShardTimes(at - n * 1000, None) for n in range(1000)}
     with shown(health) as url:
         browser.open(url, *DESK)
         rows = browser.ask("[...document.querySelectorAll('tbody')[0].rows].map(r => r.cells[0].innerText)")

@@ -14,11 +14,11 @@ import msgspec
 import pytest
 from pyspark import SparkContext
 
-from pipeline.batch import gathered
-from pipeline.driver import TaskDied
-from pipeline.garbage import spare_what_is_there
-from pipeline.records import START, Block, Extent, Position, Range, Report
-from pipeline.stream import SparkBatch, build_context
+from pipeline.dstream.driver import TaskDied
+from pipeline.dstream.stream import SparkBatch, build_context
+from pipeline.messages.batch import gathered
+from pipeline.messages.records import START, Block, Extent, Position, Range, Report
+from pipeline.runtime.garbage import freeze_heap
 from tests.fakes import MemoryReader, MemorySource, Recorder, everything, noted, report_of, split
 from tests.faults.job import until
 
@@ -55,7 +55,7 @@ def test_shuffle_files_go_although_the_driver_spares_what_is_there_from_garbage_
     source = MemorySource(MemoryReader({"a": 10}))
     batch = batch_of(context, source.reader, tmp_path)
     before = _shuffle_files(context)
-    spare_what_is_there()
+    freeze_heap()
     try:
         for _ in range(60):
             batch(source.plan())

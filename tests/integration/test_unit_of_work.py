@@ -18,8 +18,8 @@ from bank.ledger import Ledger
 from bank.needs import Needs
 from bank.tables import BankStore
 from card_transactions.fraud import sampled
-from pipeline.database import Transaction
-from pipeline.records import Record
+from pipeline.messages.records import Record
+from pipeline.mysql.database import Transaction
 from tests.faults.checker import check
 from tests.faults.facts import Run
 from tests.faults.tables import Tables, read_tables

@@ -15,19 +15,19 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from card_transactions.alerts import unsent
+from pipeline.applying.routing import Router
 from pipeline.aws import Aws
-from pipeline.database import Database
-from pipeline.dead_letters import DeadLetters
-from pipeline.driver import Driver, Helper
-from pipeline.errors import PipelineError
-from pipeline.health import Health
-from pipeline.keeper import LeaseKeeper
-from pipeline.kinesis import KinesisReader
-from pipeline.kinesis_source import KinesisSource
-from pipeline.leases import LeaseTable
-from pipeline.records import Range, Report
-from pipeline.routing import Router
-from pipeline.survey import AuditLook, DatabaseLook, LetterLook, Survey
+from pipeline.dead_letters.table import DeadLetters
+from pipeline.dstream.driver import Driver, Helper
+from pipeline.kinesis.reader import KinesisReader
+from pipeline.kinesis.source import KinesisSource
+from pipeline.leases.keeper import LeaseKeeper
+from pipeline.leases.table import LeaseTable
+from pipeline.messages.records import Range, Report
+from pipeline.mysql.database import Database
+from pipeline.observability.health import Health
+from pipeline.observability.polling import AuditPoll, DatabasePoll, LetterPoll, Poller
+from pipeline.runtime.errors import PipelineError
 from tests.contract.misbehaving import Misbehaving, misbehaving
 from tests.contract.streams import TestStream
 from tests.faults.proxy import Cut, Proxy, cutting
@@ -69,10 +69,10 @@ class Watched:
         self._leases = LeaseTable(self._reached, f"leases-{uuid.uuid4()}")
         tables = tuple(domain.table.name for domain in bank.partition.router.routes.values())
         metrics = self.health.metrics
-        look = DatabaseLook(metrics, door.database.connect, tables, unsent)
-        audit = AuditLook(metrics, door.database.connect)
-        self.survey = Survey(LetterLook(metrics, letters), look, audit, every=0.1)
-        self.driver = self.another(self.health, [self.survey])
+        look = DatabasePoll(metrics, door.database.connect, tables, unsent)
+        audit = AuditPoll(metrics, door.database.connect)
+        self.poller = Poller(LetterPoll(metrics, letters), look, audit, every=0.1)
+        self.driver = self.another(self.health, [self.poller])
 
     def another(self, health: Health, helpers: Sequence[Helper] = ()) -> Driver:
         """A driver of the same stream, with the same leases."""

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.records import END, Position
+from pipeline.messages.records import END, Position
 from tests.faults.job import until
 from tests.faults.reached import At
 from tests.processes import Process, program

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import NamedTuple
 
-from pipeline.records import START, Position
+from pipeline.messages.records import START, Position
 from producers.kinesis import put
 from tests.faults.job import Job
 from tests.faults.reached import At, ahead

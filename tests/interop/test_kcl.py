@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.records import START
+from pipeline.messages.records import START
 from tests.faults.job import Job, until
 from tests.faults.reached import ahead, at_of
 from tests.faults.rigged import Rig

@@ -10,10 +10,10 @@ from msgspec.structs import asdict
 from card_transactions.consumer import CardTransactions
 from card_transactions.fraud import FraudWeights
 from loans.consumer import Loans
-from pipeline.domain import Domain
-from pipeline.identity import identity
-from pipeline.records import Event, Letter, Record
-from pipeline.routing import Router
+from pipeline.applying.domain import Domain
+from pipeline.applying.routing import Router
+from pipeline.messages.identity import identity
+from pipeline.messages.records import Event, Letter, Record
 from stocks.consumer import Stocks
 from tests.model.reading import Message, Unreadable, read
 from transactions.consumer import Transactions

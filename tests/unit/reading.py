@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from bank.ledger import Ledger
 from card_transactions import messages as card_transactions
 from loans import messages as loans
-from pipeline.decoding import decode
-from pipeline.domain import Decision, EventTable, Row
-from pipeline.records import Event, Letter, Record, Skipped
-from pipeline.routing import Router
+from pipeline.applying.domain import Decision, EventTable, Row
+from pipeline.applying.routing import Router
+from pipeline.messages.decoding import decode
+from pipeline.messages.records import Event, Letter, Record, Skipped
 from stocks import messages as stocks
 from transactions import messages as transactions
 
@@ -45,7 +45,7 @@ JSON_OBJECT: Final = st.dictionaries(st.text(max_size=5), JSON, max_size=5)
 class Reading:
     """A domain that reads; nothing in these tests decides."""
 
-    likely = 1
+    expected_status = 1
 
     def __init__(self, type_: str) -> None:
         self.type = type_

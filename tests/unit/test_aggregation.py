@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.aggregation import MAGIC, SubRecord, UserRecord, hash_key, pack, unpack
+from pipeline.kinesis.aggregation import MAGIC, SubRecord, UserRecord, hash_key, pack, unpack
 
 GOLDEN = bytes.fromhex(
     "f3899ac20a02706b0a056f746865721227333430323832333636393230393338343633343633333734363037343331373638323131343535"

@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from card_transactions.mails import fraud_mail
-from pipeline.identity import identity, letter_key
-from pipeline.records import END, Position, Record
+from pipeline.messages.identity import identity, letter_key
+from pipeline.messages.records import END, Position, Record
 from tests.faults.checker import check
 from tests.faults.facts import DriverLog, Facts, Run, Told
 from tests.faults.tables import Snapshot, Tables

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decoding import decode
-from pipeline.errors import Rejected
-from pipeline.fields import whole
+from pipeline.messages.decoding import decode
+from pipeline.messages.fields import whole
+from pipeline.runtime.errors import Rejected
 from tests.unit.reading import JSON_OBJECT, patient
 
 

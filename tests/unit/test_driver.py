@@ -13,9 +13,9 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.driver import MOST_DEATHS, Driver, TaskDied
-from pipeline.errors import Fatal, LeaseLost, Transient
-from pipeline.records import Position, Range, Report
+from pipeline.dstream.driver import MOST_DEATHS, Driver, TaskDied
+from pipeline.messages.records import Position, Range, Report
+from pipeline.runtime.errors import Fatal, LeaseLost, Transient
 from tests.fakes import Helping, MemoryReader, MemorySource, run_here
 
 PARTITIONS = 2
@@ -105,7 +105,7 @@ def test_a_tick_goes_on_with_the_shards_that_a_batch_had_no_room_for() -> None:
 
     def roomless(ranges: Sequence[Range]) -> list[Report]:
         reports = trial.well([wanted for wanted in ranges if wanted.shard != "a" or trial.source.committed])
-        reports[0].left = [] if trial.source.committed else ["a"]
+        reports[0].deferred = [] if trial.source.committed else ["a"]
         return reports
 
     trial.run = roomless
@@ -249,7 +249,7 @@ def test_a_lost_lease_drops_the_batch_and_the_driver_stands_by_again() -> None:
 
 
 def test_leases_that_cannot_be_reached_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.driver.PAUSE", 0.01)
+    monkeypatch.setattr("pipeline.dstream.driver.PAUSE", 0.01)
     trial = Trial()
     trial.source.raises["acquire"] = [Transient("DynamoDB is away")] * 3
     with trial.leading():

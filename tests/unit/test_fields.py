@@ -14,8 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bank.money import AMOUNT
-from pipeline.errors import Rejected
-from pipeline.fields import BIGINT, INT_UNSIGNED, decimal, decimal_column, integer, secret, text, timestamp, whole
+from pipeline.messages.fields import (
+    BIGINT,
+    INT_UNSIGNED,
+    decimal,
+    decimal_column,
+    integer,
+    secret,
+    text,
+    timestamp,
+    whole,
+)
+from pipeline.runtime.errors import Rejected
 from tests.unit.reading import patient
 
 

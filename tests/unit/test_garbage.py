@@ -1,13 +1,13 @@
 import gc
 
-from pipeline.garbage import spare_what_is_there
+from pipeline.runtime.garbage import freeze_heap
 
 
 def test_what_is_there_is_searched_no_more_and_what_comes_is_searched_as_often_as_before() -> None:
     before = gc.get_threshold()
     gc.unfreeze()
     try:
-        spare_what_is_there()
+        freeze_heap()
         assert gc.get_freeze_count() > 10_000
         assert len(gc.get_objects()) < 1_000
         assert gc.get_threshold() == before

@@ -10,8 +10,8 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
-from pipeline.errors import Halted
-from pipeline.get_records import Answer, get_records
+from pipeline.kinesis.get_records import GetRecordsAnswer, get_records
+from pipeline.runtime.errors import Halted
 
 
 class Body(io.BytesIO):
@@ -21,7 +21,7 @@ class Body(io.BytesIO):
         return [self.read()]
 
 
-def answered(body: bytes, status: int = 200) -> Answer:
+def answered(body: bytes, status: int = 200) -> GetRecordsAnswer:
     client: Any = boto3.client("kinesis", region_name="us-east-1")
     headers: Any = {}
     response = AWSResponse("http://127.0.0.1/", status, headers, Body(body))

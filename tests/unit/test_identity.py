@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import Rejected
-from pipeline.identity import identity, letter_key
-from pipeline.records import Record
+from pipeline.messages.identity import identity, letter_key
+from pipeline.messages.records import Record
+from pipeline.runtime.errors import Rejected
 from tests.unit.reading import ARRIVED_MS, STREAM, patient, record
 
 HERE = record(b"{}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,20 +15,71 @@ DOMAINS = {"transactions", "card_transactions", "loans", "stocks"}
 OURS = {"pipeline", "bank", "migrations", "producers", "benchmarks", "tests", "demo", "stream_consumer", *DOMAINS}
 SERVICE = ["stream_consumer.py", *(f"{package}/**/*.py" for package in ("pipeline", "bank", *sorted(DOMAINS)))]
 
-MIGRATIONS = {"migrations/__init__.py", "migrations/__main__.py", "migrations/runner.py", "migrations/steps.py"}
-AWS = {f"pipeline/{name}.py" for name in ("aws", "credentials", "kinesis", "shards", "leases", "dead_letters")} | {
+ROOMS = {
+    "runtime": set(),
+    "messages": {"runtime"},
+    "aws": {"runtime"},
+    "console": {"runtime"},
+    "mysql": {"aws", "runtime"},
+    "settings": {"aws", "mysql", "runtime"},
+    "dead_letters": {"aws", "messages", "runtime"},
+    "leases": {"aws", "messages", "runtime"},
+    "kinesis": {"aws", "leases", "messages", "runtime"},
+    "applying": {"dead_letters", "messages", "mysql", "runtime"},
+    "observability": {"dead_letters", "messages", "mysql", "runtime"},
+    "dstream": {
+        "applying",
+        "dead_letters",
+        "kinesis",
+        "leases",
+        "messages",
+        "mysql",
+        "observability",
+        "runtime",
+        "settings",
+    },
+    "operations": {
+        "applying",
+        "aws",
+        "console",
+        "dead_letters",
+        "kinesis",
+        "leases",
+        "messages",
+        "mysql",
+        "runtime",
+        "settings",
+    },
+    "__main__": {"applying", "operations", "settings"},
+}
+"""Room of the engine → the rooms that it imports: all of them, so that an entry that holds no more shows."""
+
+AWS = {
+    "pipeline/aws.py",
+    "pipeline/mysql/credentials.py",
+    "pipeline/kinesis/reader.py",
+    "pipeline/kinesis/shards.py",
+    "pipeline/leases/table.py",
+    "pipeline/dead_letters/table.py",
     "pipeline/operations/remote.py",
     "card_transactions/alerts.py",
 }
 ONLY = {
-    "pyspark": {"pipeline/stream.py", "stream_consumer.py"},
-    "py4j": {"pipeline/stream.py", "stream_consumer.py"},
-    "boto3": AWS,
+    "pyspark": {"pipeline/dstream/stream.py"},
+    "py4j": {"pipeline/dstream/stream.py"},
+    "boto3": {"pipeline/aws.py"},
     "botocore": AWS,
-    "mysql": {"pipeline/database.py", "pipeline/mysql_errors.py", "pipeline/mysql_session.py", *MIGRATIONS},
-    "sqlalchemy": {"pipeline/database.py", "migrations/env.py", *MIGRATIONS},
+    "mysql": {f"pipeline/mysql/{name}.py" for name in ("database", "errors", "session")}
+    | {"migrations/__init__.py", "migrations/runner.py"},
+    "sqlalchemy": {
+        "pipeline/mysql/database.py",
+        "migrations/__main__.py",
+        "migrations/env.py",
+        "migrations/runner.py",
+        "migrations/steps.py",
+    },
 }
-"""Third-party packages that only these files may import (tests, demo and benchmarks aside)."""
+"""Third-party package → the files that import it (tests, demo and benchmarks aside)."""
 
 
 def files(*patterns: str) -> list[Path]:
@@ -83,7 +135,32 @@ def test_a_domain_imports_no_other_domain(domain: str) -> None:
 @pytest.mark.parametrize("package", sorted(ONLY))
 def test_a_library_is_imported_only_where_its_knowledge_belongs(package: str) -> None:
     using = {name(path) for path in files(*SERVICE, "migrations/**/*.py") if package in packages(path)}
-    assert using <= ONLY[package]
+    assert using == ONLY[package]
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if module.count(".") else ""
+
+
+def test_the_rooms_of_the_engine_import_each_other_in_one_direction() -> None:
+    found: dict[str, set[str]] = {}
+    for path in files("pipeline/**/*.py"):
+        own = path.relative_to(ROOT / "pipeline").parts[0].removesuffix(".py")
+        others = {room(module) for module in imports(path) if module.startswith("pipeline.")}
+        found.setdefault(own, set()).update(others - {own, ""})
+    found.pop("__init__")
+    assert found == ROOMS
+    static_order(ROOMS)
+
+
+def static_order(graph: dict[str, set[str]]) -> list[str]:
+    """Raises `CycleError`."""
+    return list(TopologicalSorter(graph).static_order())
+
+
+def test_a_cycle_of_rooms_would_be_noticed() -> None:
+    with pytest.raises(CycleError):
+        static_order({"a": {"b"}, "b": {"a"}})
 
 
 def test_every_folder_of_modules_that_mypy_checks_is_a_package() -> None:

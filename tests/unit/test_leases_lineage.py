@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NoReturn
 
-from pipeline.lease import Lease
-from pipeline.lineage import missing, readable, removable
-from pipeline.records import END, START, Position
-from pipeline.shards import Shard
+from pipeline.kinesis.lineage import missing, readable, removable
+from pipeline.kinesis.shards import Shard
+from pipeline.leases.lease import Lease
+from pipeline.messages.records import END, START, Position
 
 PARENTS: dict[int, tuple[int, ...]] = {0: (), 1: (), 2: (), 3: (), 4: (), 5: (), 6: (0, 1), 7: (2, 3), 8: (6, 7)}
 PARENTS |= {9: (5,), 10: (5,)}

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import Fatal
-from pipeline.lease import Lease, decode, encode
-from pipeline.lease_watch import LeaseWatch
-from pipeline.records import END, START, Position
+from pipeline.leases.lease import Lease, decode, encode
+from pipeline.leases.watch import LeaseWatch
+from pipeline.messages.records import END, START, Position
+from pipeline.runtime.errors import Fatal
 
 moments = st.none() | st.integers(0, 2**45)
 names = st.lists(st.from_regex(r"shardId-[0-9]{12}", fullmatch=True), unique=True, max_size=2).map(sorted).map(tuple)

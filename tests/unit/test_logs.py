@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import structlog
 
-from pipeline.errors import Halted
-from pipeline.logs import configure
-from pipeline.records import Record
+from pipeline.messages.records import Record
+from pipeline.runtime.errors import Halted
+from pipeline.runtime.logs import configure
 
 
 @pytest.fixture

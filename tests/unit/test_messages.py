@@ -13,7 +13,7 @@ import pytest
 
 from card_transactions.messages import CardPayment
 from loans.messages import LoanPayment
-from pipeline.records import Event, Skipped
+from pipeline.messages.records import Event, Skipped
 from stocks.messages import Quote
 from tests.unit.reading import EVENTS, MESSAGES, TYPES, error, good, interpret, message, understood
 from transactions.messages import Transfer

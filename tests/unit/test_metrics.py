@@ -9,24 +9,24 @@ import pytest
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
-from pipeline.batch import Batch
-from pipeline.driver import TaskDied
-from pipeline.errors import Fatal, Halted, LeaseLost, Transient, Trimmed, waiting_for
-from pipeline.headroom import share_left
-from pipeline.health import LEAST_TURN, LONGEST_BATCH, LONGEST_START, Health
-from pipeline.leases import TableMissing
-from pipeline.metrics import Metrics
-from pipeline.mysql_errors import AccessDenied
-from pipeline.records import START, Moments, Position, Progress, Report
-from pipeline.status_server import served
+from pipeline.dstream.driver import TaskDied
+from pipeline.leases.table import TableMissing
+from pipeline.messages.batch import Batch
+from pipeline.messages.records import START, Position, Reached, Report, ShardTimes
+from pipeline.mysql.errors import AccessDenied
+from pipeline.mysql.headroom import share_left
+from pipeline.observability.health import LEAST_TURN, LONGEST_BATCH, LONGEST_START, Health
+from pipeline.observability.metrics import Metrics
+from pipeline.observability.server import served
+from pipeline.runtime.errors import Fatal, Halted, LeaseLost, Transient, Trimmed, waiting_for
 from tests.processes import free_port
 
 TABLE = (
     "CREATE TABLE `t` (\n  `id` {column} NOT NULL AUTO_INCREMENT,\n  `n` int(11)\n) ENGINE=InnoDB{following} CHARSET=x"
 )
-MOVED = Batch({"a": Progress(Position(1), False, 0)}, {}, {"stock": {"1": 3}}, {}, 0)
-AT_TIP = Batch({"a": Progress(START, True, 0)}, {}, {}, {}, 0)
-EMPTY = Batch({"a": Progress(START, False, 9)}, {}, {}, {}, 0)
+MOVED = Batch({"a": Reached(Position(1), False, 0)}, {}, {"stock": {"1": 3}}, {}, 0)
+AT_TIP = Batch({"a": Reached(START, True, 0)}, {}, {}, {}, 0)
+EMPTY = Batch({"a": Reached(START, False, 9)}, {}, {}, {}, 0)
 
 
 class Clock:
@@ -146,9 +146,9 @@ def test_an_error_keeps_what_it_said_first_that_it_waits_for() -> None:
 
 def test_ages_grow_by_themselves_and_are_absent_where_not_known(health: Health, clock: Clock) -> None:
     metrics = health.metrics
-    metrics.shards = lambda: {"a": Moments(int(clock.now - 5) * 1000, None), "ended": Moments(None, None)}
+    metrics.shards = lambda: {"a": ShardTimes(int(clock.now - 5) * 1000, None), "ended": ShardTimes(None, None)}
     assert 'lag_seconds{shard="a"} 5.0' in text(metrics)
-    frozen = Moments(int(clock.now) * 1000, int(clock.now - 7) * 1000)
+    frozen = ShardTimes(int(clock.now) * 1000, int(clock.now - 7) * 1000)
     metrics.shards = lambda: {"a": frozen}
     clock.now += 100
     assert 'lag_seconds{shard="a"} 100.0' in text(metrics)

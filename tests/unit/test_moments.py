@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from pipeline.unit_of_work import moments
+from pipeline.applying.unit_of_work import lock_order_times
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,4 @@ from pipeline.unit_of_work import moments
     ],
 )
 def test_each_row_is_a_microsecond_after_the_one_before(first: datetime, then: list[str]) -> None:
-    assert list(islice(moments(first), 2)) == [f",'{moment}'".encode() for moment in then]
+    assert list(islice(lock_order_times(first), 2)) == [f",'{moment}'".encode() for moment in then]

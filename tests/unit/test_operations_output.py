@@ -12,10 +12,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from pipeline.__main__ import compose
-from pipeline.operations.commands import app
-from pipeline.operations.letters import read_key
-from pipeline.operations.output import WrongUsage, table
-from pipeline.spans import span
+from pipeline.console.output import WrongUsage, table
+from pipeline.operations.commands.app import app
+from pipeline.operations.letters.listing import read_key
+from pipeline.runtime.durations import span
 
 COMMANDS = sorted(one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands)
 

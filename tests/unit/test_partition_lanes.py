@@ -9,13 +9,13 @@ import pytest
 
 from bank.tables import BankStore
 from benchmarks.workload import Workload, router
-from pipeline import partition
+from pipeline.applying import partition
+from pipeline.applying.partition import Partition
+from pipeline.applying.unit_of_work import Applied
 from pipeline.aws import Aws
-from pipeline.database import Database
-from pipeline.dead_letters import DeadLetters
-from pipeline.partition import Partition
-from pipeline.records import Extent, Position, Record
-from pipeline.unit_of_work import Applied
+from pipeline.dead_letters.table import DeadLetters
+from pipeline.messages.records import Extent, Position, Record
+from pipeline.mysql.database import Database
 
 
 @pytest.mark.parametrize("partitions", [1, 2])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.aggregation import hash_key, unpack
+from pipeline.kinesis.aggregation import hash_key, unpack
 from producers.bank import COLUMNS, BankShape, fill, make
 from producers.kinesis import PutError, put
 from producers.traffic import PARTITION_KEY, Traffic

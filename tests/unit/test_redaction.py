@@ -10,8 +10,8 @@ from boto3.dynamodb.types import TypeSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import redaction
-from pipeline.decoding import decode
+from pipeline.messages import redaction
+from pipeline.messages.decoding import decode
 from tests.unit.reading import JSON, MESSAGES, TYPES, good, message, patient
 
 CARD = "4111111111111234"

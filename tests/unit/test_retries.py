@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.errors import Transient
-from pipeline.retries import CAP, backoff, retried
+from pipeline.runtime.errors import Transient
+from pipeline.runtime.retries import CAP, backoff, retried
 
 
 class Clock:

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import Rejected
-from pipeline.identity import identity
-from pipeline.records import END, START, Event, Extent, Letter, Position, Record, Skipped, unblock
+from pipeline.messages.identity import identity
+from pipeline.messages.records import END, START, Event, Extent, Letter, Position, Record, Skipped, unblock
+from pipeline.runtime.errors import Rejected
 from tests.unit.reading import (
     JSON,
     JSON_OBJECT,

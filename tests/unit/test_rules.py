@@ -16,8 +16,8 @@ from card_transactions.fraud import FraudWeights, sampled, velocity
 from card_transactions.messages import CardPayment
 from loans import rules as loans
 from loans.messages import LoanPayment
-from pipeline.domain import MoreNeeded
-from pipeline.errors import Rejected
+from pipeline.applying.domain import MoreNeeded
+from pipeline.runtime.errors import Rejected
 from stocks import rules as stocks
 from stocks.messages import Quote
 from stocks.tables import row as stock_row

@@ -10,12 +10,12 @@ from typing import cast
 
 import pytest
 
-from pipeline.aggregation import EVERY_HASH
-from pipeline.errors import Halted, Trimmed
-from pipeline.kinesis import KinesisReader
+from pipeline.kinesis.aggregation import EVERY_HASH
+from pipeline.kinesis.reader import KinesisReader
+from pipeline.messages.records import START, Extent, Position, Range, Record
 from pipeline.operations import shard_pages
 from pipeline.operations.shard_pages import read_beside
-from pipeline.records import START, Extent, Position, Range, Record
+from pipeline.runtime.errors import Halted, Trimmed
 
 PAGES = 4
 EVERY = 0.1

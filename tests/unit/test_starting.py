@@ -9,10 +9,10 @@ import time
 
 import pytest
 
-from pipeline import starting
-from pipeline.errors import Fatal, Halted, Transient
-from pipeline.starting import wait_for
-from pipeline.stopping import StopSignal
+from pipeline.runtime import starting
+from pipeline.runtime.errors import Fatal, Halted, Transient
+from pipeline.runtime.starting import wait_for
+from pipeline.runtime.stopping import StopSignal
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pipeline import tasks
-from pipeline.batch import gathered
-from pipeline.records import Block, Extent, Range, Report, unblock
-from pipeline.tasks import CAPS_A_TASK, READERS, Straight, dealt
+from pipeline.dstream import tasks
+from pipeline.dstream.tasks import CAPS_A_TASK, READERS, ReadAndApply, assigned
+from pipeline.messages.batch import gathered
+from pipeline.messages.records import Block, Extent, Range, Report, unblock
 from tests.fakes import MemoryReader, MemorySource, everything, report_of, split
 
 CAP = 80
@@ -42,14 +42,14 @@ class Applied:
 
 def batches_until_caught_up(source: MemorySource, applied: Applied) -> list[list[str]]:
     """Batches of one task; of each, the shards that it left."""
-    straight = Straight(source.reader, split, applied.apply, None)
+    read_and_apply = ReadAndApply(source.reader, split, applied.apply, None)
     left = []
     while not source.caught_up_since_start():
         ranges = source.plan()
-        reports = list(straight(dealt(ranges, 1)))
+        reports = list(read_and_apply(assigned(ranges, 1)))
         batch = gathered(ranges, reports, 1)
         source.commit(batch.progress)
-        left.append(sorted(batch.left))
+        left.append(sorted(batch.deferred))
     return left
 
 
@@ -62,7 +62,7 @@ def test_a_task_reads_what_it_has_memory_for_and_leaves_the_rest_to_the_next_bat
     assert max(applied.batches) <= 2 * CAPS_A_TASK * CAP  # threads that had begun may have read as much again
     if count <= READERS:
         assert not any(left)
-    if count > 2 * READERS:  # so many parts are the room, and as many again may have begun
+    if count > 2 * READERS:  # so many parts are the budget, and as many again may have begun
         assert left[0]
 
 
@@ -78,15 +78,15 @@ def test_a_shard_that_was_left_is_not_owed_and_stays_where_it_is() -> None:
     held = {f"s{number:02}": CAP for number in range(5 * READERS)}
     source = MemorySource(MemoryReader(held), max_records=CAP)
     ranges = source.plan()
-    (report,) = Straight(source.reader, split, report_of, None)([ranges])
+    (report,) = ReadAndApply(source.reader, split, report_of, None)([ranges])
     batch = gathered(ranges, [report], 1)
-    assert batch.left
-    assert batch.left == {wanted.shard for wanted in ranges} - set(batch.progress)
+    assert batch.deferred
+    assert batch.deferred == {wanted.shard for wanted in ranges} - set(batch.progress)
 
 
 def test_of_the_ranges_that_come_first_every_partition_has_one() -> None:
     ranges = MemorySource(MemoryReader(dict.fromkeys("abcdefg", 1))).plan()
-    assert [[one.shard for one in share] for share in dealt(ranges, 3)] == [list("adg"), list("be"), list("cf")]
+    assert [[one.shard for one in share] for share in assigned(ranges, 3)] == [list("adg"), list("be"), list("cf")]
 
 
 @dataclass
@@ -102,5 +102,5 @@ class Meeting:
 
 def test_shards_are_read_side_by_side() -> None:
     ranges = MemorySource(MemoryReader(dict.fromkeys((f"s{number:02}" for number in range(3 * READERS)), 1))).plan()
-    (report,) = Straight(Meeting(), split, report_of, None)([ranges])
+    (report,) = ReadAndApply(Meeting(), split, report_of, None)([ranges])
     assert len(report.reads) == 3 * READERS

@@ -14,10 +14,10 @@ import yaml
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline.errors import Fatal, Halted, LeaseLost, Transient
-from pipeline.health import Health
-from pipeline.metrics import PREFIX
-from pipeline.records import Report
+from pipeline.messages.records import Report
+from pipeline.observability.health import Health
+from pipeline.observability.metrics import PREFIX
+from pipeline.runtime.errors import Fatal, Halted, LeaseLost, Transient
 from tests.sample_page import NOON, busy
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,0 +1,106 @@
+"""Records → output partitions, and records → events, letters or skipped, by the `type` of their message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from hashlib import sha256
+from typing import Any, Final
+from zlib import crc32
+
+from pipeline.applying.domain import Domain
+from pipeline.messages.decoding import decode
+from pipeline.messages.fields import Fields, whole
+from pipeline.messages.identity import identity
+from pipeline.messages.records import Block, Event, Extent, Letter, Record, Skipped, block, whole_block
+from pipeline.runtime.errors import Rejected
+
+MISSING_TYPE: Final = "missing_type"
+UNKNOWN_TYPE: Final = "unknown_type"
+
+
+class Router:
+    """Knows which domain understands which type; picklable where the domains are."""
+
+    def __init__(self, stream: str, routes: Mapping[str, Domain]) -> None:
+        self._stream = stream
+        self.routes = dict(routes)
+
+    def key_of(self, record: Record) -> int:
+        """32-bit hash of the ordering key; of type and position where there is none to read. Takes any bytes."""
+        type_ = ""
+        try:
+            fields = _fields(record)
+            type_ = self._type(fields)
+            key = self.routes[type_].ordering_key(fields)
+        except Rejected:
+            key = None
+        if key is None:
+            key = f"{type_}:{record.shard}:{record.sequence}:{record.sub_sequence}".encode()
+        return crc32(key)
+
+    def split(self, extent: Extent, partitions: int) -> list[tuple[int, Block]]:
+        """(partition, block) for every partition, empty blocks too, in stream order; of several, records have a key."""
+        if partitions == 1:
+            return [(0, whole_block(extent))]
+        parts: list[list[Record]] = [[] for _ in range(partitions)]
+        for r in extent.records:
+            key = self.key_of(r)
+            keyed = Record(r.shard, r.sequence, r.sub_sequence, r.arrived_ms, r.data, r.flaw, key)
+            parts[key % partitions].append(keyed)
+        return [(partition, block(extent, records)) for partition, records in enumerate(parts)]
+
+    def interpret(self, record: Record) -> Event[Any] | Letter | Skipped:
+        """What the record says. Its status comes first: with one other than 0 nothing else is looked at."""
+        fields: Fields = {}
+        type_: str | None = None
+        try:
+            fields = _fields(record)
+            type_ = self._type(fields)
+            if whole(fields, "status") != 0:
+                return Skipped(type_)
+            event_id = identity(self._stream, record, type_, fields.get("id"))
+            return Event(event_id, type_, record, self.routes[type_].parse(fields))
+        except Rejected as rejected:
+            return self._letter(self._identity(record, type_, fields), record, type_, fields, rejected)
+
+    def letter(self, event: Event[Any], rejected: Rejected) -> Letter:
+        """The dead letter of an event that its domain, or the database, refused."""
+        fields: Fields = {}
+        with suppress(Rejected):  # nesting that was just within the interpreter's depth there may not be here
+            fields = decode(event.record.data)
+        return self._letter(event.identity, event.record, event.type, fields, rejected)
+
+    def _type(self, fields: Fields) -> str:
+        type_ = fields.get("type")
+        if type_ is None:
+            raise Rejected(MISSING_TYPE, "type")
+        if type(type_) is not str or type_ not in self.routes:
+            raise Rejected(UNKNOWN_TYPE, "type")
+        return type_
+
+    def _identity(self, record: Record, type_: str | None, fields: Fields) -> bytes:
+        """As the event's would be; where its own id is what is wrong with it, that of its position."""
+        try:
+            return identity(self._stream, record, type_, fields.get("id"))
+        except Rejected:
+            return identity(self._stream, record, None, None)
+
+    def _letter(self, event_id: bytes, record: Record, type_: str | None, fields: Fields, rejected: Rejected) -> Letter:
+        r = record
+        return Letter(
+            identity=event_id,
+            record=Record(r.shard, r.sequence, r.sub_sequence, r.arrived_ms, b"", r.flaw, r.key),
+            type=type_,
+            reason=rejected.reason,
+            error=str(rejected),
+            payload=self.routes[type_].payload(fields) if type_ is not None else {},
+            size=len(r.data),
+            sha256=sha256(r.data).hexdigest(),
+        )
+
+
+def _fields(record: Record) -> dict[str, object]:
+    if record.flaw is not None:
+        raise Rejected(record.flaw)
+    return decode(record.data)

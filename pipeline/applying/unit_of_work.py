@@ -1,0 +1,250 @@
+"""One chunk = one transaction: which events are new, what they need, what is decided, all of it or nothing.
+
+If the process dies before the commit nothing has happened; after it, the event ids in the tables make a replay drop
+what was applied. The order of durability: effects committed → dead letters durable → checkpoint advances.
+
+Only a producer's own id is expected to come again, and looked up first. A position comes again where a range is read
+again, after a crash: the INSERT finds it, nothing of the chunk has happened, and from then on everything is looked up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pipeline.applying.domain import Decision, Domain, EventTable, MoreNeeded, State, StateStore
+from pipeline.messages.identity import is_named
+from pipeline.messages.records import Event, Letter
+from pipeline.mysql.database import DuplicateEvent, Lane, RowRefused, Transaction
+from pipeline.runtime.errors import Rejected
+
+REFUSED: Final = "refused_by_database"
+DUPLICATE: Final = "duplicate"
+IDS_A_STATEMENT: Final = 500
+
+Key = tuple[str, bytes]
+"""(table, event id): an event id is unique within its table."""
+ToLetter = Callable[[Event[Any], Rejected], Letter]
+
+
+@dataclass(slots=True)
+class Applied:
+    """What became of a chunk. The letters are not durable yet.
+
+    `conflicts`: duplicates, by their producer's own id, of a message that said something else.
+    """
+
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    letters: list[Letter] = field(default_factory=list)
+    conflicts: list[Event[Any]] = field(default_factory=list)
+
+    def add(self, other: Applied) -> None:
+        """Count the other's as well."""
+        self.outcomes.update(other.outcomes)
+        self.letters += other.letters
+        self.conflicts += other.conflicts
+
+
+@dataclass(slots=True)
+class Decided:
+    """The decisions of one pass over a chunk, still in memory. `rejected`: the events behind its letters.
+
+    `rows`: an event, what was decided, and the row that it likely is, quoted.
+    """
+
+    applied: Applied = field(default_factory=Applied)
+    rejected: list[Event[Any]] = field(default_factory=list)
+    rows: list[tuple[Event[Any], Decision, bytes]] = field(default_factory=list)
+    missing: list[Any] = field(default_factory=list)
+
+
+class UnitOfWork:
+    """Applies chunks on one lane's connection."""
+
+    def __init__(self, lane: Lane, routes: Mapping[str, Domain], store: StateStore, to_letter: ToLetter) -> None:
+        self._lane = lane
+        self._routes = routes
+        self._tables = {domain.type: domain.table for domain in routes.values()}
+        self._store = store
+        self._to_letter = to_letter
+        self._rereading = False
+
+    def apply(self, chunk: Sequence[Event[Any]]) -> Applied:
+        """Commit the chunk. Raises `Transient`, `Halted`; then nothing of the chunk is known to have happened.
+
+        A chunk with a row that the server refuses is split, in order, until the culprit is alone: a dead letter.
+        """
+        try:
+            return self._commit(chunk)
+        except (DuplicateEvent, RowRefused) as error:
+            if not self._rereading:
+                self._rereading = True
+                return self.apply(chunk)
+            if isinstance(error, DuplicateEvent):
+                raise
+            if len(chunk) == 1:
+                return self._refused(chunk[0], error)
+        middle = len(chunk) // 2
+        applied = self.apply(chunk[:middle])
+        applied.add(self.apply(chunk[middle:]))
+        return applied
+
+    def _refused(self, event: Event[Any], error: RowRefused) -> Applied:
+        letter = self._to_letter(event, Rejected(REFUSED, str(error)))
+        return Applied(Counter({(event.type, f"letter:{REFUSED}"): 1}), [letter])
+
+    def _commit(self, chunk: Sequence[Event[Any]]) -> Applied:
+        with self._lane.transaction() as transaction:
+            known = self._known(transaction, [event for event in chunk if self._may_be_known(event)])
+            fresh = [event for event in chunk if self._key(event) not in known] if known else chunk
+            repeated = self._repeated(
+                transaction, [event for event in chunk if self._key(event) in known] if known else ()
+            )
+            if not fresh:
+                return repeated
+            likely = [self._quoted(transaction, event, self._routes[event.type].expected_status) for event in fresh]
+            state = self._store.load(transaction, (self._routes[event.type].needs(event) for event in fresh))
+            applied_at = _now(transaction)
+            decided = self._decide(transaction, fresh, likely, state)
+            if not self._rereading and self._known(transaction, decided.rejected):
+                raise DuplicateEvent("a rejected event has a row")
+            self._write(transaction, decided, applied_at)
+            self._store.save(transaction, state)
+            transaction.commit()
+        repeated.add(decided.applied)
+        return repeated
+
+    def _may_be_known(self, event: Event[Any]) -> bool:
+        return self._rereading or is_named(event.identity, event.record)
+
+    def _key(self, event: Event[Any]) -> Key:
+        return self._tables[event.type].name, event.identity
+
+    def _known(self, transaction: Transaction, chunk: Sequence[Event[Any]]) -> set[Key]:
+        """Which of these events have a row already."""
+        ids: dict[EventTable, set[bytes]] = {}
+        for event in chunk:
+            ids.setdefault(self._tables[event.type], set()).add(event.identity)
+        return {
+            (table.name, bytes(row[0]))
+            for table, wanted in ids.items()
+            for part in _parts(sorted(wanted), IDS_A_STATEMENT)
+            for row in transaction.query(_known_sql(table, len(part)), part)
+        }
+
+    def _repeated(self, transaction: Transaction, duplicates: Sequence[Event[Any]]) -> Applied:
+        """Duplicates of rows. Only those with a producer's own id can differ from them: the others are read again."""
+        named: dict[str, list[Event[Any]]] = {}
+        for event in duplicates:
+            if is_named(event.identity, event.record):
+                named.setdefault(event.type, []).append(event)
+        conflicts = [event for type_, events in named.items() for event in self._differing(transaction, type_, events)]
+        return Applied(Counter((event.type, DUPLICATE) for event in duplicates), conflicts=conflicts)
+
+    def _differing(self, transaction: Transaction, type_: str, events: Sequence[Event[Any]]) -> list[Event[Any]]:
+        domain = self._routes[type_]
+        rows = {
+            bytes(row[0]): row[1:]
+            for part in _parts(sorted({event.identity for event in events}), IDS_A_STATEMENT)
+            for row in transaction.query(_rows_sql(domain.table, len(part)), part)
+        }
+        status = domain.table.columns.index("status")
+        there = [(event, rows[event.identity]) for event in events if event.identity in rows]
+        return [event for event, row in there if domain.row(event.message, row[status]) != row]
+
+    def _quoted(self, transaction: Transaction, event: Event[Any], status: int) -> bytes:
+        """The event's row with that status, all but `applied_at`."""
+        return transaction.quoted((*self._routes[event.type].row(event.message, status), event.identity))
+
+    def _decide(
+        self, transaction: Transaction, events: Sequence[Event[Any]], likely: Sequence[bytes], state: State
+    ) -> Decided:
+        """Decide until nothing is missing; each round loads what the last one asked for and starts anew."""
+        while True:
+            decided = self._decide_once(events, likely, state)
+            if not decided.missing:
+                return decided
+            self._store.extend(transaction, state, decided.missing)
+            state.restart()
+
+    def _decide_once(self, events: Sequence[Event[Any]], likely: Sequence[bytes], state: State) -> Decided:
+        decided = Decided()
+        claimed: dict[Key, Event[Any]] = {}
+        for event, quoted in zip(events, likely, strict=True):
+            key = self._key(event)
+            if key in claimed:
+                decided.applied.outcomes[event.type, DUPLICATE] += 1
+                row = self._routes[event.type].row
+                if row(event.message, 0) != row(claimed[key].message, 0):
+                    decided.applied.conflicts.append(event)
+                continue
+            try:
+                decision = self._routes[event.type].decide(event, state)
+            except MoreNeeded as more:
+                decided.missing.append(more.needs)
+                continue
+            except Rejected as rejected:
+                decided.applied.outcomes[event.type, f"letter:{rejected.reason}"] += 1
+                decided.applied.letters.append(self._to_letter(event, rejected))
+                decided.rejected.append(event)
+                continue
+            claimed[key] = event
+            state.apply(event, decision)
+            decided.rows.append((event, decision, quoted))
+            decided.applied.outcomes[event.type, str(decision.status)] += 1
+        return decided
+
+    def _write(self, transaction: Transaction, decided: Decided, applied_at: datetime) -> None:
+        """One INSERT per table, by event id; the rows' order in time is one microsecond a message."""
+        rows: dict[str, list[tuple[bytes, bytes]]] = {}
+        tables = {table.name: table for table in self._tables.values()}
+        for (event, decision, likely), applied in zip(decided.rows, lock_order_times(applied_at), strict=False):
+            domain, identity = self._routes[event.type], event.identity
+            row = (
+                likely
+                if decision.status == domain.expected_status
+                else self._quoted(transaction, event, decision.status)
+            )
+            rows.setdefault(domain.table.name, []).append((identity, row + applied))
+            for table, extra in decision.side_rows:
+                tables[table.name] = table
+                rows.setdefault(table.name, []).append((identity, transaction.quoted((*extra, identity)) + applied))
+        for name in sorted(rows):
+            columns = (*tables[name].columns, "event_id", "applied_at")
+            transaction.insert(name, columns, [row for _, row in sorted(rows[name])])
+
+
+def lock_order_times(first: datetime) -> Iterator[bytes]:
+    """As SQL, each a microsecond after the one before, each the last value of a row."""
+    second, microsecond = first.replace(microsecond=0), first.microsecond
+    while True:
+        begins = b",'%b." % second.isoformat(" ").encode()
+        yield from (b"%b%06d'" % (begins, number) for number in range(microsecond, 10**6))
+        second, microsecond = second + timedelta(seconds=1), 0
+
+
+def _known_sql(table: EventTable, count: int) -> str:
+    return _select("event_id", table, count)
+
+
+def _rows_sql(table: EventTable, count: int) -> str:
+    return _select(", ".join(f"`{column}`" for column in ("event_id", *table.columns)), table, count)
+
+
+def _select(columns: str, table: EventTable, count: int) -> str:
+    marks = ", ".join(["%s"] * count)
+    return f"SELECT {columns} FROM `{table.name}` FORCE INDEX (`{table.event_key}`) WHERE event_id IN ({marks})"
+
+
+def _now(transaction: Transaction) -> datetime:
+    """The database's clock once everything is locked (NOW would be the start of a statement)."""
+    ((now,),) = transaction.query("SELECT SYSDATE(6)")
+    assert isinstance(now, datetime)
+    return now
+
+
+def _parts(values: Sequence[bytes], size: int) -> list[Sequence[bytes]]:
+    return [values[start : start + size] for start in range(0, len(values), size)]

@@ -1,0 +1,205 @@
+"""The failover table: dead letters are durable there before the checkpoint passes their messages."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline.aws import Aws, error_code, is_aws_transient, lasting
+from pipeline.dead_letters.items import Item, StoredLetter, from_item, to_item
+from pipeline.messages.identity import letter_key
+from pipeline.messages.records import Letter
+from pipeline.runtime.errors import Fatal
+from pipeline.runtime.retries import retried
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+PUT_BATCH = 25
+"""Most requests of one BatchWriteItem."""
+GET_BATCH = 100
+"""Most keys of one BatchGetItem."""
+THREADS = 4
+ROW_BATCH = 500
+_SEEN = {"ProjectionExpression": "#k, first_seen, attempts", "ExpressionAttributeNames": {"#k": "key"}}
+
+
+class LetterCounts(NamedTuple):
+    """How many letters there are by reason, and when the oldest one's record arrived."""
+
+    reasons: Counter[str]
+    oldest: datetime | None
+
+
+class _Unfinished(Exception):
+    """DynamoDB took the request but has not done all of it: ask again."""
+
+
+@dataclass(frozen=True)
+class DeadLetters:
+    """The dead letters of `stream` in the DynamoDB table `table`. Picklable; the client is its process's own.
+
+    Throttling and outages are retried for `seconds` a call, then `Transient` is raised; what does not heal is `Halted`
+    or, without credentials, `Fatal`.
+    """
+
+    aws: Aws
+    table: str
+    stream: str
+    seconds: float = 30.0
+
+    def ensure(self) -> None:
+        """Make the table where it is missing and wait until it can be used. Raises `Fatal` if its key is another."""
+        table = self._patiently(self._described)
+        hash_key = {"AttributeName": "key", "KeyType": "HASH"}
+        number = {"AttributeName": "key", "AttributeType": "N"}
+        if table["KeySchema"] != [hash_key] or number not in table["AttributeDefinitions"]:
+            raise Fatal(
+                f"DynamoDB table {self.table}: its hash key is not the number `key`; name another FAILOVER_TABLE"
+            )
+
+    def _described(self) -> Mapping[str, Any]:
+        client = self.aws.client("dynamodb")
+        try:
+            table: Mapping[str, Any] = client.describe_table(TableName=self.table)["Table"]
+        except ClientError as error:
+            if error_code(error) != "ResourceNotFoundException":
+                raise
+            client.create_table(
+                TableName=self.table,
+                KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "N"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+            raise _Unfinished from None
+        if table["TableStatus"] == "CREATING":
+            raise _Unfinished
+        return table
+
+    def write(self, letters: Sequence[Letter]) -> None:
+        """Make all of `letters` durable. One that is there already keeps its first_seen and counts one attempt more.
+
+        Of several with one key the first counts. Raises `Transient`, `Halted`, `Fatal`; some may be durable by then.
+        """
+        first_by_key = {letter_key(letter.identity): letter for letter in reversed(letters)}
+        deadline = time.monotonic() + self.seconds
+        seen: dict[int, Item] = {}
+        for found in _in_parallel(partial(self._seen, deadline=deadline), _batches(list(first_by_key), GET_BATCH)):
+            seen |= found
+        now = datetime.now(UTC)
+        stored = [self._stored(letter, seen.get(key, {}), now) for key, letter in first_by_key.items()]
+        puts = [{"PutRequest": {"Item": to_item(letter)}} for letter in stored]
+        _in_parallel(partial(self._apply, deadline=deadline), _batches(puts, PUT_BATCH))
+
+    def known(self, keys: Collection[int]) -> set[int]:
+        """Those of these keys that have a letter."""
+        deadline = time.monotonic() + self.seconds
+        return {key for batch in _batches(list(keys), GET_BATCH) for key in self._seen(batch, deadline)}
+
+    def _stored(self, letter: Letter, before: Item, now: datetime) -> StoredLetter:
+        first = datetime.fromisoformat(before["first_seen"]["S"]) if "first_seen" in before else now
+        attempts = int(before["attempts"]["N"]) if "attempts" in before else 0
+        return StoredLetter(letter, self.stream, attempts + 1, first, now)
+
+    def _seen(self, keys: Sequence[int], deadline: float) -> dict[int, Item]:
+        """Of `keys`, those in the table, with what a letter keeps when it is written again."""
+        wanted = {"Keys": [{"key": {"N": str(key)}} for key in keys], "ConsistentRead": True, **_SEEN}
+        call = self.aws.client("dynamodb").batch_get_item
+        answers = self._whole(call, {self.table: wanted}, "UnprocessedKeys", deadline)
+        found = [item for answer in answers for item in answer["Responses"].get(self.table, [])]
+        return {int(item["key"]["N"]): item for item in found}
+
+    def _apply(self, requests: Sequence[Mapping[str, Any]], deadline: float) -> None:
+        call = self.aws.client("dynamodb").batch_write_item
+        self._whole(call, {self.table: list(requests)}, "UnprocessedItems", deadline)
+
+    def _whole(
+        self, call: Callable[..., dict[str, Any]], pending: dict[str, Any], left: str, deadline: float
+    ) -> list[dict[str, Any]]:
+        """The answers of a batch call, asked again for what an answer names under `left` until nothing is left."""
+        answers = []
+
+        def once() -> None:
+            nonlocal pending
+            answers.append(call(RequestItems=pending))
+            pending = answers[-1].get(left, {})
+            if pending:
+                raise _Unfinished
+
+        self._patiently(once, max(0.0, deadline - time.monotonic()))
+        return answers
+
+    def scan(self) -> Iterator[StoredLetter]:
+        """Every letter in the table, page by page, in no order; items of another shape are passed by."""
+        yield from map(from_item, self._items(ConsistentRead=True))
+
+    def count_by_reason(self) -> LetterCounts:
+        """A count at half the cost of `scan`: letters of the last second may be missing, settled ones still there."""
+        reasons, oldest = Counter[str](), ""
+        for item in self._items(ProjectionExpression="reason, arrived"):
+            reasons[item["reason"]["S"]] += 1
+            oldest = min(oldest or item["arrived"]["S"], item["arrived"]["S"])
+        return LetterCounts(reasons, datetime.fromisoformat(oldest) if oldest else None)
+
+    def _items(self, **request: Any) -> Iterator[dict[str, Any]]:
+        scan = partial(
+            self.aws.client("dynamodb").scan,
+            TableName=self.table,
+            FilterExpression="attribute_exists(event_id)",
+            **request,
+        )
+        start: dict[str, Any] = {}
+        while True:
+            page = self._patiently(partial(scan, **start))
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def delete(self, keys: Iterable[int]) -> None:
+        """Settle the letters with these keys; one that is not there is no error."""
+        deadline = time.monotonic() + self.seconds
+        requests = [{"DeleteRequest": {"Key": {"key": {"N": str(key)}}}} for key in dict.fromkeys(keys)]
+        _in_parallel(partial(self._apply, deadline=deadline), _batches(requests, PUT_BATCH))
+
+    def _patiently(self, action: Callable[[], R], seconds: float | None = None) -> R:
+        try:
+            return retried(action, _heals, self.seconds if seconds is None else seconds, what="dead letters")
+        except (ClientError, BotoCoreError) as error:
+            raise lasting(error, f"dead letters, DynamoDB table {self.table}") from None
+
+
+def open_letters(
+    letters: Iterable[StoredLetter], rows_exist: Callable[[Sequence[bytes]], Collection[bytes]]
+) -> Iterator[StoredLetter]:
+    """Those of `letters` whose message has no row: a row outranks a letter.
+
+    `rows_exist` says which of some identities (at most `ROW_BATCH`) are in one of the written tables.
+    """
+    for batch in _batches(list(letters), ROW_BATCH):
+        rows = rows_exist([stored.letter.identity for stored in batch])
+        yield from (stored for stored in batch if stored.letter.identity not in rows)
+
+
+def _heals(error: Exception) -> bool:
+    return isinstance(error, _Unfinished) or is_aws_transient(error)
+
+
+def _batches(things: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [things[start : start + size] for start in range(0, len(things), size)]
+
+
+def _in_parallel(action: Callable[[Sequence[T]], R], batches: Sequence[Sequence[T]]) -> list[R]:
+    """`action` on every batch. The first error is raised once every thread has ended; batches not begun are dropped."""
+    if len(batches) < 2:
+        return [action(batch) for batch in batches]
+    with ThreadPoolExecutor(min(THREADS, len(batches)), "dead-letters") as pool:
+        return list(pool.map(action, batches))

@@ -1,0 +1,234 @@
+"""Pooled connections to MySQL or MariaDB, and the transactions on them.
+
+A `Lane` is one thread's connection. It hands out one `Transaction` after the other; a transaction that is not
+committed is rolled back. A connection that was lost may still hold locks on the server (half-open): its id is
+remembered, and whoever takes a connection next ends it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from typing import Any, Final, NamedTuple
+
+import mysql.connector
+from sqlalchemy.dialects.mysql.mysqlconnector import MySQLDialect_mysqlconnector
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+
+from pipeline.mysql.errors import ConnectionLost, DuplicateEvent, RowRefused, ServerError, translated
+from pipeline.mysql.session import Database
+from pipeline.runtime.errors import PipelineError
+
+__all__ = [
+    "ConnectionLost",
+    "Connections",
+    "Database",
+    "DuplicateEvent",
+    "Lane",
+    "RowRefused",
+    "ServerError",
+    "Transaction",
+    "connections",
+    "translated",
+]
+
+_IDENTITY: Final = "SELECT CONNECTION_ID(), @@hostname"
+_UPTIME: Final = "SHOW GLOBAL STATUS LIKE 'Uptime'"
+
+
+class Transaction:
+    """One open transaction: what domains and stores may do with the database."""
+
+    def __init__(self, connection: PoolProxiedConnection, cursor: Any) -> None:
+        self._connection = connection
+        self._cursor = cursor
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a SELECT."""
+        with translated():
+            self._cursor.execute(sql, parameters)
+            rows: list[tuple[Any, ...]] = self._cursor.fetchall()
+            return rows
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run one statement; the number of rows that it changed."""
+        with translated():
+            self._cursor.execute(sql, parameters)
+            return int(self._cursor.rowcount)
+
+    def quoted(self, row: Sequence[object]) -> bytes:
+        """The values of a row as SQL, for `insert`. Asks the server nothing."""
+        connection: Any = self._connection.dbapi_connection
+        return b",".join(connection.prepare_for_mysql(row))
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[bytes]) -> None:
+        """One INSERT of all these `quoted` rows (the connector's executemany writes the same, at twice the cost).
+
+        Not by a cursor, which looks for the mysql shell's DELIMITER command in all that it is given, quoted texts not
+        excepted, and cuts the statement there: a memo could stop the stream.
+        """
+        names = ", ".join(f"`{column}`" for column in columns)
+        connection: Any = self._connection.dbapi_connection
+        sql = b"INSERT INTO `%s` (%s) VALUES (%s)" % (table.encode(), names.encode(), b"),(".join(rows))
+        with translated():
+            connection.cmd_query(sql)
+
+    def commit(self) -> None:
+        """Make it durable. A connection lost meanwhile leaves it open whether it is: the event ids settle that."""
+        with translated():
+            self._connection.commit()
+
+
+class CheckedOut(NamedTuple):
+    """A connection as its server knows it. `since`: when it was handed out, in monotonic seconds."""
+
+    id: int
+    server: str
+    since: float
+
+
+class Connections:
+    """The pool of one process, made after the fork: at most `size` connections, checked before use."""
+
+    def __init__(self, database: Database, size: int) -> None:
+        self._database = database
+        self._abandoned: set[CheckedOut] = set()
+        self._lock = threading.Lock()
+        self._pool = QueuePool(
+            self._connect,
+            pool_size=size,
+            max_overflow=0,
+            pre_ping=True,
+            reset_on_return=None,  # a lane rolls back itself
+            dialect=MySQLDialect_mysqlconnector(dbapi=mysql.connector),
+        )
+
+    def _connect(self) -> Any:
+        return self._database.connect()
+
+    def checkout(self) -> PoolProxiedConnection:
+        """A connection that has just answered, after the end of those lost. Raises `Transient`, `Halted`."""
+        with translated():
+            connection = self._pool.connect()
+        try:
+            self._end_abandoned(connection)
+        except ConnectionLost:
+            with suppress(*ServerError):
+                connection.invalidate()
+            raise
+        return connection
+
+    def _end_abandoned(self, connection: PoolProxiedConnection) -> None:
+        """End lost connections that the server may still think alive, with their locks.
+
+        Another server, or this one after a restart, has given their ids to others: those are left alone.
+        """
+        while (abandoned := self._next_abandoned()) is not None:
+            try:
+                with translated(), closing(connection.cursor()) as cursor:
+                    if _may_be_alive(abandoned, cursor):
+                        cursor.execute(f"KILL {abandoned.id:d}")
+            except ConnectionLost:
+                self.abandon(abandoned)
+                raise
+            except PipelineError:
+                continue  # has ended by itself, or is somebody else's
+
+    def _next_abandoned(self) -> CheckedOut | None:
+        with self._lock:
+            return self._abandoned.pop() if self._abandoned else None
+
+    @property
+    def in_use(self) -> int:
+        """Connections that are handed out now."""
+        return self._pool.checkedout()
+
+    def abandon(self, lost: CheckedOut) -> None:
+        """Remember a lost connection, so that whoever works next ends it."""
+        with self._lock:
+            self._abandoned.add(lost)
+
+    def lane(self) -> Lane:
+        """One thread's way to the database."""
+        return Lane(self)
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        self._pool.dispose()
+
+
+def _may_be_alive(lost: CheckedOut, cursor: Any) -> bool:
+    """Whether this is its server, and has been up since before that connection was handed out, to a second."""
+    cursor.execute(_IDENTITY)
+    ((_, server),) = cursor.fetchall()
+    cursor.execute(_UPTIME)
+    ((_, uptime),) = cursor.fetchall()
+    return bool(server == lost.server and int(uptime) > time.monotonic() - lost.since + 1)
+
+
+class Lane:
+    """One thread's connection: kept from transaction to transaction, replaced where it was lost."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._connection: PoolProxiedConnection | None = None
+        self._cursor: Any = None
+        self._checked_out = CheckedOut(0, "", 0.0)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Rolled back unless `commit()` was called. Raises `Transient`, `Halted`, `RowRefused`."""
+        connection = self._open()
+        try:
+            yield Transaction(connection, self._cursor)
+        except ConnectionLost:
+            self._give_up(connection)
+            raise
+        finally:
+            if self._connection is not None:
+                self._roll_back(connection)
+
+    def _open(self) -> PoolProxiedConnection:
+        if self._connection is None:
+            connection = self._connections.checkout()
+            with translated():
+                self._cursor = connection.cursor()
+                self._cursor.execute(_IDENTITY)
+                ((connection_id, server),) = self._cursor.fetchall()
+            self._checked_out = CheckedOut(connection_id, server, time.monotonic())
+            self._connection = connection
+        return self._connection
+
+    def _roll_back(self, connection: PoolProxiedConnection) -> None:
+        try:
+            connection.rollback()
+        except ServerError:
+            self._give_up(connection)
+
+    def _give_up(self, connection: PoolProxiedConnection) -> None:
+        self._connections.abandon(self._checked_out)
+        with suppress(*ServerError):
+            connection.invalidate()
+        self._connection = None
+
+    def close(self) -> None:
+        """Give the connection back to the pool."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+_pools: dict[tuple[int, Database, int], Connections] = {}
+_pools_lock = threading.Lock()
+
+
+def connections(database: Database, size: int) -> Connections:
+    """The pool of this process (Python workers are forked: a pool never crosses a fork)."""
+    key = (os.getpid(), database, size)
+    with _pools_lock:
+        if key not in _pools:
+            _pools[key] = Connections(database, size)
+        return _pools[key]

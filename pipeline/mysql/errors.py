@@ -1,0 +1,102 @@
+"""Errors of MySQL and MariaDB by fate. Their own texts hold values of messages: only codes remain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import mysql.connector
+from mysql.connector.connection_cext import MySQLInterfaceError  # type: ignore[attr-defined]
+
+from pipeline.runtime.errors import Fatal, Halted, PipelineError, Transient
+
+ServerError = (mysql.connector.Error, MySQLInterfaceError)
+"""The C extension lets its own errors through on commit and rollback."""
+
+CONDEMNING: Final = frozenset({1216, 1264, 1366, 1406, 1452, 3819, 4025})
+"""The row itself is refused: out of range, wrong value, too long, no such parent (1216 for a user who may not look into
+the parent's table), check constraint (3819 on MySQL, 4025 on MariaDB)."""
+
+TRANSIENT: Final = frozenset(
+    {1020, 1040, 1053, 1152, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1290, 1317, 1792, 1836, 1927, 3024, 3101, 4031}
+)
+"""Heals by itself: deadlock, lock wait, read-only, shutting down, too many connections, killed, cut off."""
+
+LOST: Final = frozenset({1053, 1152, 1158, 1159, 1160, 1161, 1290, 1836, 1927, 4031})
+"""After these, as after every error of the client itself (2000–2999), the connection is of no more use.
+
+A server that has become read-only (1290, 1836) may stay up as a replica while its name already leads to another: only a
+new connection looks the name up again.
+"""
+
+TLS_FAILED: Final = 2026
+TLS_WANTED: Final = 2061
+"""MySQL takes a password that it has not seen since its start over TLS alone (caching_sha2_password)."""
+DENIED: Final = frozenset({1045, 1698})
+CAUSES: Final[Mapping[int, str]] = {1205: "lock_wait", 1213: "deadlock"}
+"""Conflicts with other transactions, which are counted apart."""
+
+DUPLICATE: Final = 1062
+EXHAUSTED: Final = 167
+"""MariaDB at the end of an AUTO_INCREMENT; MySQL calls that a duplicate of the key PRIMARY."""
+
+_KEY: Final = re.compile(r"for key '(?:[^'.]*\.)?([^'.]+)'")
+
+
+class RowRefused(PipelineError):
+    """The server refuses a row of this statement for what it holds: split the chunk until the culprit is alone."""
+
+
+class ConnectionLost(Transient):
+    """The connection is of no more use; whether a commit in flight succeeded is open until the event ids are read."""
+
+
+class AccessDenied(Halted):
+    """The server refuses user and password."""
+
+
+class DuplicateEvent(Transient):
+    """This event has been written, before or by another meanwhile: the next look at the event ids settles it."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn errors of the connector into errors by fate. Their texts hold values of messages, so only codes remain."""
+    try:
+        yield
+    except ServerError as error:
+        raise _by_fate(error) from None
+
+
+def _by_fate(error: Any) -> PipelineError:
+    code = error.errno if isinstance(error.errno, int) else -1
+    text = f"database error {code}"
+    if code == DUPLICATE:
+        key = _KEY.search(str(error.msg))
+        name = key.group(1) if key else "?"
+        if name.endswith("_event_id"):
+            return DuplicateEvent(text)
+        return _exhausted(text) if name == "PRIMARY" else Halted(f"{text} (duplicate of key {name})")
+    if code == EXHAUSTED:
+        return _exhausted(text)
+    if code in DENIED:
+        return AccessDenied(f"{text} (access denied)")
+    if code == TLS_FAILED:
+        return ConnectionLost(f"{text} (TLS: the server offers none, or its certificate does not fit MYSQL_SSL_CA)")
+    if code == TLS_WANTED:
+        return ConnectionLost(f"{text} (MySQL asks this user for TLS, at the latest after each restart: mend sslMode)")
+    if code in CONDEMNING:
+        return RowRefused(text)
+    if code in LOST or code == -1 or 2000 <= code < 3000:
+        return ConnectionLost(text)
+    if code in TRANSIENT:
+        passing = Transient(text)
+        passing.cause = CAUSES.get(code, passing.cause)
+        return passing
+    return Halted(text)
+
+
+def _exhausted(text: str) -> Fatal:
+    return Fatal(f"{text}: a table has no ids left (AUTO_INCREMENT): widen the id column of the written tables")

@@ -1,0 +1,112 @@
+"""HTTP on the driver's port: / for people, /status for scripts, /metrics for Prometheus, /healthz and /readyz for the
+orchestrator."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import msgspec
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from pipeline.observability.health import Health, Verdict
+from pipeline.observability.page import page
+
+PATIENCE = 10.0
+"""Seconds that a client may take to ask."""
+TEXT = "text/plain; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+SAFE = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+"""The page loads and runs nothing, whatever may be in it."""
+
+log = structlog.get_logger()
+
+
+@contextmanager
+def served(health: Health, address: str, port: int) -> Iterator[int]:
+    """Serve while the context lasts; gives the port, 0 if none is served. `port` 0: do not serve.
+
+    A port that cannot be had is said and done without: nobody's money waits for a metric, and probes will notice.
+    """
+    server = _made(health, address, port) if port else None
+    if server is None:
+        yield 0
+        return
+    thread = threading.Thread(target=server.serve_forever, name="status-server", daemon=True)
+    thread.start()
+    try:
+        yield port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _made(health: Health, address: str, port: int) -> _Server | None:
+    try:
+        return _Server(health, address, port)
+    except OSError as error:
+        log.error("metrics not served", reason=str(error), remedy="METRICS_PORT, METRICS_ADDRESS", port=port)
+        return None
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, health: Health, address: str, port: int) -> None:
+        self.health = health
+        self.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        super().__init__((address, port), _Handler)
+
+    def server_bind(self) -> None:
+        """Without HTTPServer's look at what the address is called, which waits for a name server that is away."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Whoever asked has gone."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = PATIENCE
+
+    def do_GET(self) -> None:
+        health = self.server.health
+        match self.path.partition("?")[0]:
+            case "/metrics":
+                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(health.metrics.registry))
+            case "/healthz":
+                self._tell(health.alive())
+            case "/readyz":
+                self._tell(health.ready())
+            case "/status":
+                self._answer(200, "application/json", msgspec.json.encode(health.status()))
+            case "/":
+                self._answer(200, HTML, page(health.status(), health.now()))
+            case _:
+                self._answer(404, TEXT, b"there are /, /metrics, /healthz, /readyz and /status\n")
+
+    def _tell(self, verdict: Verdict) -> None:
+        self._answer(200 if verdict.ok else 503, TEXT, f"{verdict.why}\n".encode())
+
+    def _answer(self, status: int, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in SAFE.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """A line for every probe would hide the others."""

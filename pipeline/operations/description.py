@@ -1,0 +1,66 @@
+"""What the command line is told of the bank: the engine knows none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pipeline.settings.service import Settings
+
+if TYPE_CHECKING:  # it loads the database's library
+    from pipeline.applying.domain import Domain, StateStore
+
+
+class Attempt(NamedTuple):
+    """A statement of the service that finds no row: it shows that the user may do that. `rights`: what to GRANT.
+
+    `operators`: only commands that change something need it, which may have a user of their own.
+    """
+
+    table: str
+    rights: str
+    sql: str
+    parameters: tuple[object, ...] = ()
+    operators: bool = False
+
+
+class Books(NamedTuple):
+    """Where balances are, and what moves them: what an audit holds against each other.
+
+    `accounts`: the table, with `id` and `balance`. `movements`: a written table → what its accepted rows moved, as a
+    SELECT of account and amount over the rows with `{after}` < id <= `{through}`.
+    """
+
+    accounts: str
+    movements: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ServiceDescription:
+    """`check_schema`: raises `Fatal` where the schema behind a connection does not fit.
+
+    `outbox`: the table of mails, with `sent_at` and `parked_at`. `sender`: the address that they come from.
+    `scrubbed`: a table, and the columns in which it may keep nothing. `after_reading`: reasons of letters whose every
+    field could be read. `kept_whole`: the message types whose letters keep every field that a row needs.
+    """
+
+    routes: Mapping[str, Domain]
+    store: StateStore
+    check_schema: Callable[[Any], None]
+    attempts: tuple[Attempt, ...]
+    outbox: str
+    sender: str
+    scrubbed: tuple[str, tuple[str, ...]]
+    after_reading: frozenset[str]
+    kept_whole: frozenset[str]
+    books: Books
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables that end a message, by name."""
+        return sorted({domain.table.name for domain in self.routes.values()})
+
+
+Compose = Callable[[Settings], ServiceDescription]
+"""Puts the bank together; raises nothing."""

@@ -1,0 +1,28 @@
+"""Letters that nobody needs any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from pipeline.console.output import Advance
+from pipeline.dead_letters.items import StoredLetter
+from pipeline.operations.workbench import Workbench
+
+AT_ONCE = 500
+
+
+def older(letters: Iterable[StoredLetter], days: float) -> list[StoredLetter]:
+    """Those that were seen first more than so many days ago."""
+    before = datetime.now(UTC) - timedelta(days=days)
+    return [stored for stored in letters if stored.first_seen < before]
+
+
+def delete(bench: Workbench, letters: Iterable[StoredLetter], advance: Advance) -> int:
+    """Delete these letters; how many. Deleting one twice does nothing. Raises `Transient`, `Halted`."""
+    keys = [stored.key for stored in letters]
+    for start in range(0, len(keys), AT_ONCE):
+        part = keys[start : start + AT_ONCE]
+        bench.dead_letters.delete(part)
+        advance(len(part))
+    return len(keys)
