@@ -56,13 +56,13 @@ class DriverLog:
 class Run:
     """What a run was given and what it left behind.
 
-    `messages`: all that were put into `stream`. `secrets`: texts that may be nowhere: not in `texts` (name → content),
-    not in `files`, not in `letters`. `must_happen`: (type, outcome) that the run has to have, as `Report.outcomes` has
-    them. `sampled` and `settings`: the service's, for the fraud score. `ordered`: whether all messages of a key were
-    read by one driver at a time. `checkpoints`: shard → where it stands in the end; None: nobody looked. `drivers`: all
-    that ran. `mails`: the text of each that SES took, None: nobody looked; `may_repeat`: of those, how many a crash
-    between sending and noting may have repeated. `hits`: fault → how often it fired. `least`: messages that have to be
-    put for the run to show something.
+    `messages`: all that were put into `stream`. `secrets`: texts that may be nowhere: not in `texts` (name →
+    content), not in `files`, not in `letters`. `must_happen`: (type, outcome) that the run has to have, as
+    `Report.outcomes` has them. `sampled` and `settings`: the service's, for the fraud score. `parents`: shard → the
+    shards that it was split or merged from. `checkpoints`: shard → where it stands in the end; None: nobody looked.
+    `drivers`: all that ran. `mails`: the text of each that SES took, None: nobody looked; `may_repeat`: of those, how
+    many a crash between sending and noting may have repeated. `hits`: fault → how often it fired. `least`: messages
+    that have to be put for the run to show something.
     """
 
     stream: str
@@ -77,7 +77,7 @@ class Run:
     must_happen: Collection[tuple[str, str]] = ()
     sampled: Sampled = never
     settings: Settings = DEPLOYED
-    ordered: bool = True
+    parents: Mapping[str, Collection[str]] = field(default_factory=dict)
     checkpoints: Mapping[str, Position] | None = None
     drivers: Sequence[DriverLog] = ()
     mails: Sequence[str] | None = None
@@ -133,6 +133,16 @@ class Facts:
         for number, snapshot in enumerate(self.run.snapshots):
             yield f"snapshot {number}", snapshot.tables
         yield "in the end", self.run.final
+
+    def ancestors(self, shard: str) -> set[str]:
+        """All shards that this one descends from."""
+        found: set[str] = set()
+        waiting = [shard]
+        while waiting:
+            new = set(self.run.parents.get(waiting.pop(), ())) - found
+            found |= new
+            waiting += new
+        return found
 
     def letter_of(self, event: bytes) -> Columns | None:
         return self.run.letters.get(letter_key(event))

@@ -60,27 +60,34 @@ def a_lost_lease_ends_it(facts: Facts) -> Iterator[str]:
 
 
 def order_per_key(facts: Facts) -> Iterator[str]:
-    """I8. What has one ordering key is applied in the order in which it was put."""
-    if not facts.run.ordered:
-        return
-    last: dict[tuple[str, object], datetime] = {}
+    """I8. What has one ordering key is applied in the order in which it was put into a shard, and after its parents'.
+
+    Between shards that do not descend from one another there is no order.
+    """
+    last: dict[tuple[str, object, str], datetime] = {}
     for event, sightings in facts.events.items():
         if not _has_one_place(facts, event, sightings):
             continue
+        shard = sightings[0].record.shard
+        line = shard, *facts.ancestors(shard)
         for table, row in facts.rows_of.get(event, []):
             key = table, row[ORDERING_COLUMNS[table]]
-            if key in last and row["applied_at"] <= last[key]:
+            if any(row["applied_at"] <= last[*key, one] for one in line if (*key, one) in last):
                 yield f"{sightings[0].name} was applied before another of its key that was put earlier"
-            last[key] = row["applied_at"]
+            last[*key, shard] = row["applied_at"]
 
 
 def _has_one_place(facts: Facts, event: bytes, sightings: Sequence[Sighting]) -> bool:
     """Whether it was the first sighting that became the row.
 
-    Not known where one id says several things, in lanes of their own, and where a letter came before the row.
+    Not known where one id says several things, in lanes of their own, where it was put into shards that are not read
+    one after another, and where a letter came before the row.
     """
-    said = [sighting.said for sighting in sightings]
-    return facts.letter_of(event) is None and all(one == said[0] for one in said)
+    first = sightings[0]
+    return facts.letter_of(event) is None and all(
+        one.said == first.said and first.record.shard in (one.record.shard, *facts.ancestors(one.record.shard))
+        for one in sightings
+    )
 
 
 def the_lag_is_gone(facts: Facts) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Literal, Self
 from card_transactions.alerts import SENDER
 from card_transactions.fraud import sampled
 from pipeline.aws import Aws
+from pipeline.kinesis.shards import list_shards
 from pipeline.messages.records import Position
 from producers.bank import BankShape, fill
 from producers.kinesis import Put, put
@@ -196,6 +197,7 @@ class Trial:
             texts={job.name: job.log.read_bytes() for job in self.jobs},
             must_happen=MUST_HAPPEN if self._odd else MUST_HAPPEN[:4],
             sampled=lambda event: sampled(event, Decimal("0.1")),
+            parents={shard.id: shard.parents for shard in list_shards(self.stream.aws, self.stream.name)},
             checkpoints=self.checkpoints(),
             drivers=[job.told for job in self.jobs],
         )

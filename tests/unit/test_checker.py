@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -60,9 +61,9 @@ MESSAGES = (
 WRITERS = {"transactions": 0, "card_transactions": 1, "loan_payments": 2, "stocks": 3}
 
 
-def sound_run() -> Run:
+def sound_run(messages: Sequence[bytes] = MESSAGES) -> Run:
     """A run as a service without a flaw would leave it, with a snapshot in its middle."""
-    records = [Record("shard", str(100 + n), 0, 1_767_614_400_000 + n, data) for n, data in enumerate(MESSAGES)]
+    records = [Record("shard", str(100 + n), 0, 1_767_614_400_000 + n, data) for n, data in enumerate(messages)]
     now = bank()
     tables, letters, snapshots = Tables(now), dict[int, Columns](), list[Snapshot]()
     seen = set[bytes]()
@@ -274,7 +275,47 @@ def test_rows_of_one_key_in_another_order_than_put_are_reported() -> None:
     first, second, *_ = run.final.rows["transactions"]
     first["applied_at"], second["applied_at"] = second["applied_at"], first["applied_at"]
     assert "I8" in violated(run)
-    assert "I8" not in violated(replace(run, ordered=False))
+
+
+def in_shards(run: Run, *shards: str) -> Run:
+    """The run with its first messages in these shards. Their identities are told by their producer's ids."""
+    moved = [msgspec.structs.replace(one, shard=shard) for one, shard in zip(run.messages, shards, strict=False)]
+    return replace(run, messages=[*moved, *run.messages[len(moved) :]])
+
+
+def swapped(*messages: bytes) -> Run:
+    """A run in which the first two transfers were applied in the other order than put."""
+    run = sound_run(messages)
+    first, second, *_ = run.final.rows["transactions"]
+    first["applied_at"], second["applied_at"] = second["applied_at"], first["applied_at"]
+    return run
+
+
+TWO = (transfer(1, 2, 30.0, id="a"), transfer(1, 2, 20.0, id="b"))
+
+
+def test_between_shards_there_is_no_order_but_between_a_shard_and_what_it_was_split_or_merged_into() -> None:
+    assert "I8" in violated(in_shards(swapped(*TWO), "one", "one"))
+    apart = in_shards(swapped(*TWO), "one", "other")
+    assert "I8" not in violated(apart)
+    assert "I8" in violated(replace(apart, parents={"other": ("one",)}))
+    assert "I8" in violated(replace(apart, parents={"other": ("between", "more"), "between": ("one",)}))
+    assert "I8" not in violated(replace(apart, parents={"one": ("older",), "other": ("older",)}))
+
+
+def test_a_later_message_of_one_shard_is_no_excuse_for_an_earlier_one_of_another() -> None:
+    """What lies in one shard keeps its order, whatever of the same key lies in others meanwhile."""
+    run = swapped(*TWO, transfer(1, 2, 1.0, id="c"))
+    third = run.messages[2]
+    elsewhere = msgspec.structs.replace(third, shard="other")
+    assert "I8" in violated(replace(run, messages=[run.messages[0], elsewhere, run.messages[1]]))
+
+
+def test_an_event_in_two_shards_has_no_place_in_the_order() -> None:
+    run = swapped(TWO[0], TWO[1], TWO[0])
+    assert "I8" in violated(run)
+    assert "I8" not in violated(in_shards(run, "shard", "shard", "other"))
+    assert "I8" in violated(replace(in_shards(run, "shard", "shard", "other"), parents={"other": ("shard",)}))
 
 
 def test_an_id_that_says_two_things_has_no_place_in_the_order() -> None:
