@@ -26,6 +26,7 @@ ROOMS = {
     "leases": {"aws", "messages", "runtime"},
     "kinesis": {"aws", "leases", "messages", "runtime"},
     "applying": {"dead_letters", "messages", "mysql", "runtime"},
+    "kafka": {"runtime"},
     "observability": {"dead_letters", "messages", "mysql", "runtime"},
     "dstream": {
         "applying",
@@ -38,6 +39,7 @@ ROOMS = {
         "runtime",
         "settings",
     },
+    "structured": {"kafka"},
     "operations": {
         "applying",
         "aws",
@@ -65,8 +67,9 @@ AWS = {
     "card_transactions/alerts.py",
 }
 ONLY = {
-    "pyspark": {"pipeline/dstream/stream.py"},
+    "pyspark": {"pipeline/dstream/stream.py", "pipeline/structured/service.py"},
     "py4j": {"pipeline/dstream/stream.py"},
+    "confluent_kafka": {"pipeline/kafka/errors.py", "pipeline/kafka/lane.py"},
     "boto3": {"pipeline/aws.py"},
     "botocore": AWS,
     "mysql": {f"pipeline/mysql/{name}.py" for name in ("database", "errors", "session")}
