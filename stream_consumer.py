@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from bank_stream.settings import Settings
 from pipeline.runtime import logs
 from pipeline.runtime.errors import PipelineError
 from pipeline.settings.errors import SettingsError
-from pipeline.settings.service import Settings
 
 if TYPE_CHECKING:
     from pipeline.applying.domain import Domain
@@ -27,17 +27,13 @@ if TYPE_CHECKING:
 def routes(settings: Settings) -> dict[str, Domain]:
     """Which domain understands which message type."""
     from card_transactions.consumer import CardTransactions
-    from card_transactions.fraud import FraudWeights
     from loans.consumer import Loans
     from stocks.consumer import Stocks
     from transactions.consumer import Transactions
 
-    thresholds = (settings.threshold_fraud, settings.threshold_velocity)
-    weights = (settings.weighting_cvc, settings.weighting_amount, settings.weighting_location)
-    velocity = (settings.weighting_velocity, settings.fraud_sample_chance)
     return {
         "transaction": Transactions(),
-        "card_transaction": CardTransactions(FraudWeights(*thresholds, *weights, *velocity)),
+        "card_transaction": CardTransactions(settings.fraud_weights()),
         "loan_payment": Loans(),
         "stock": Stocks(),
     }

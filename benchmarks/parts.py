@@ -10,13 +10,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bank_stream.settings import Settings
 from benchmarks import applying, ceiling, latency, many_shards, old_way, stages, whole_path
 from benchmarks.machine import Watch
 from benchmarks.older_rows import Tell, older_bank
 from benchmarks.results import Result
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.workload import Workload, bank
-from pipeline.settings.service import Settings
 from tests import servers
 from tests.schema import Schema
 from tests.servers import Endpoint

@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import migrations
+from bank_stream.settings import Settings
 from card_transactions.alerts import SENDER
 from pipeline.aws import Aws
-from pipeline.settings.service import Settings
 from producers.bank import BankShape, Rows, fill
 from producers.kinesis import Sent, put
 from producers.traffic import Traffic

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
+from bank_stream.settings import Settings
 from pipeline.operations.commands import auditing, changing, comparing, looking  # noqa: F401 - they make the commands
 from pipeline.operations.commands.app import app
-from pipeline.operations.description import ServiceDescription
-from pipeline.settings.service import Settings
+from pipeline.operations.description import Compose, ServiceDescription
+from pipeline.settings.document import page
 
 NOTED = "UPDATE operations_log SET counts = counts WHERE 1 = 0"
 AUDITED = "INSERT INTO audits SELECT * FROM audits WHERE 1 = 0"
@@ -15,7 +18,7 @@ BALANCED = (
 SCRUBBED = "UPDATE card_transactions SET pin = NULL, cvc1 = NULL, cvc2 = NULL WHERE 1 = 0"
 
 
-def compose(settings: Settings) -> ServiceDescription:
+def describe(settings: Settings) -> ServiceDescription:
     """The bank as the service itself has it. Imported here, since the engine knows none."""
     import migrations
     import stream_consumer
@@ -52,6 +55,18 @@ def compose(settings: Settings) -> ServiceDescription:
         kept_whole=frozenset({"transaction", "loan_payment", "stock"}),
         books=Books("accounts", books.MOVEMENTS),
     )
+
+
+compose = Compose(Settings, describe)
+
+
+@app.command()
+def settings() -> None:
+    """The page about all settings of all services, in Markdown.
+
+    python -m pipeline settings > docs/settings.md
+    """
+    sys.stdout.write(page([Settings]))
 
 
 if __name__ == "__main__":

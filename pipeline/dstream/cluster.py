@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipeline.settings.service import Settings
+from pipeline.settings.stream import StreamSettings
 
 BUSY: Final = 0.8
 """Share of the time in batches from which on an executor is added. While the stream is ahead, ticks work all the time
@@ -14,22 +14,16 @@ IDLE: Final = 0.3
 _SCALING: Final = "spark.streaming.dynamicAllocation"
 
 
-def options(settings: Settings) -> dict[str, str]:
+def options(settings: StreamSettings) -> dict[str, str]:
     """Spark's options as the settings say them; nothing for a setting that is absent.
 
     Spark's own scaling of streams looks at the time that batches take, not at receivers, so it serves a direct stream.
     An executor at work is never taken away.
     """
-    sizes = {
-        "spark.driver.memory": settings.driver_memory,
-        "spark.executor.memory": settings.executor_memory,
-        "spark.executor.cores": settings.num_cores,
-        "spark.kubernetes.executor.limit.cores": settings.num_cores,
-    }
-    return {name: str(value) for name, value in {**sizes, **_scaling(settings)}.items() if value is not None}
+    return {**settings.spark_sizes(), **{name: str(value) for name, value in _scaling(settings).items()}}
 
 
-def _scaling(settings: Settings) -> dict[str, object]:
+def _scaling(settings: StreamSettings) -> dict[str, object]:
     if settings.max_executors is None:
         return {}
     return {

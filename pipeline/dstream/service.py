@@ -29,7 +29,7 @@ from pipeline.runtime.errors import Transient
 from pipeline.runtime.garbage import HeapFreezer
 from pipeline.runtime.starting import wait_for
 from pipeline.runtime.stopping import StopSignal
-from pipeline.settings.service import Settings
+from pipeline.settings.stream import StreamSettings
 
 NAME = "bank-stream"
 PROBE = 5.0
@@ -45,7 +45,7 @@ class Service:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: StreamSettings,
         routes: Mapping[str, Domain],
         store: StateStore,
         check_schema: Callable[[Any], None],

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.settings.service import Settings
+from pipeline.settings.stream import StreamSettings
 
 if TYPE_CHECKING:  # it loads the database's library
     from pipeline.applying.domain import Domain, StateStore
@@ -62,5 +62,9 @@ class ServiceDescription:
         return sorted({domain.table.name for domain in self.routes.values()})
 
 
-Compose = Callable[[Settings], ServiceDescription]
-"""Puts the bank together; raises nothing."""
+@dataclass(frozen=True)
+class Compose:
+    """How the service is put together: the class of its settings, and what they make of it. Raises nothing."""
+
+    settings: type[StreamSettings]
+    describe: Callable[[Any], ServiceDescription]

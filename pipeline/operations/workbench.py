@@ -20,7 +20,7 @@ from pipeline.operations.description import ServiceDescription
 from pipeline.operations.remote import describe_table
 from pipeline.runtime.errors import Transient
 from pipeline.runtime.retries import retried
-from pipeline.settings.service import Settings
+from pipeline.settings.stream import StreamSettings
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ PATIENCE = 30.0
 class Workbench:
     """Nothing is connected before it is asked for."""
 
-    def __init__(self, settings: Settings, bank: ServiceDescription) -> None:
+    def __init__(self, settings: StreamSettings, bank: ServiceDescription) -> None:
         self.settings = settings
         self.bank = bank
         self.aws: Aws = settings.aws()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -15,15 +15,21 @@ class SettingsError(PipelineError):
     """The environment is wrong: a line per problem, never the value of a variable. The exit code is 2."""
 
 
-def described(problems: Sequence[ErrorDetails], fields: Mapping[str, FieldInfo], environ: Mapping[str, str]) -> str:
+def described(
+    problems: Sequence[ErrorDetails],
+    fields: Mapping[str, FieldInfo],
+    stand_ins: Collection[str],
+    environ: Mapping[str, str],
+) -> str:
     """A line per problem: the variable, what is wrong with it, and what a right one looks like.
 
-    Where a required variable is missing, variables of `environ` that look like a misspelt one are named as well.
+    Where a required variable is missing, variables of `environ` that look like a misspelt one, or like one of the
+    `stand_ins` that may be given in the place of a field, are named as well.
     """
     by_name = {str(field.alias): field for field in fields.values()}
     lines = [_line(problem, by_name) for problem in problems]
     if any(problem["type"] == "missing" for problem in problems):
-        lines += _near_misses(by_name, environ)
+        lines += _near_misses({*by_name, *stand_ins}, environ)
     return "\n".join(["the settings are wrong:", *(f"  {line}" for line in lines)])
 
 
@@ -38,9 +44,8 @@ def _line(problem: ErrorDetails, by_name: Mapping[str, FieldInfo]) -> str:
     return f"{name}: {problem['msg'].replace('Input', 'it').replace('String', 'it')}; {example}"
 
 
-def _near_misses(by_name: Mapping[str, FieldInfo], environ: Mapping[str, str]) -> list[str]:
-    known = {*by_name, "AWS_REGION"}
-    absent = sorted(known - set(environ))
+def _near_misses(known: Collection[str], environ: Mapping[str, str]) -> list[str]:
+    absent = sorted(set(known) - set(environ))
     strangers = sorted(name for name in environ if name not in known and not name.startswith("AWS_ENDPOINT_URL"))
     near = {name: difflib.get_close_matches(name.upper(), absent, n=2, cutoff=0.75) for name in strangers}
     return [f"{name} is set, but is no setting: {' or '.join(meant)}?" for name, meant in near.items() if meant]

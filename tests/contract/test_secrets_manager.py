@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from bank_stream.settings import Settings
 from pipeline import aws
 from pipeline.aws import Aws
 from pipeline.mysql.credentials import IamToken, RotatedSecret
@@ -28,7 +29,6 @@ from pipeline.mysql.errors import AccessDenied
 from pipeline.mysql.location import Login, MysqlLocation
 from pipeline.runtime.errors import Fatal, Halted, PipelineError, Transient
 from pipeline.settings.errors import SettingsError
-from pipeline.settings.service import Settings
 from tests.certificates import Authority
 from tests.faults.job import until
 from tests.faults.trial import Trial

@@ -40,7 +40,7 @@ def test_the_context_holds_the_service_and_nothing_else() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     assert lines[1] == "*"
     let_in = {line.removeprefix("!") for line in lines if line.startswith("!")}
-    packages = {"pipeline", "bank", "transactions", "card_transactions", "loans", "stocks", "migrations"}
+    packages = {"pipeline", "bank", "bank_stream", "transactions", "card_transactions", "loans", "stocks", "migrations"}
     assert let_in == {*packages, "stream_consumer.py", "alembic.ini", "requirements-image.txt"}
 
 

@@ -11,9 +11,9 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
+from bank_stream.settings import Settings
 from pipeline.dstream import cluster
 from pipeline.observability.health import LONGEST_BATCH
-from pipeline.settings.service import Settings
 from tests.deploy.manifests import (
     GIB,
     K8S,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bank_stream.settings import Settings
 from pipeline.dstream.cluster import options
-from pipeline.settings.service import Settings
 from tests import servers
 from tests.fake_job import FakeJob, Options
 from tests.faults.job import until

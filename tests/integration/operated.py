@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from typer.testing import CliRunner, Result
 
+from bank_stream.settings import Settings
 from pipeline.__main__ import compose
 from pipeline.dead_letters.items import StoredLetter
 from pipeline.leases.lease import Lease
@@ -20,7 +21,6 @@ from pipeline.messages.records import START, Position
 from pipeline.operations.commands.app import app
 from pipeline.operations.letters.redrive import apply_records
 from pipeline.operations.workbench import Workbench
-from pipeline.settings.service import Settings
 from tests.contract.streams import FIRST_SHARD, TestStream
 from tests.schema import Schema
 from tests.servers import ROOT
@@ -44,7 +44,7 @@ class Operated:
             **settings,
         }
         read = Settings.read({**os.environ, **self.environment})
-        self.bench = Workbench(read, compose(read))
+        self.bench = Workbench(read, compose.describe(read))
 
     def start(self) -> None:
         """Make the tables of DynamoDB, and a lease whose holder does nothing."""

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 import migrations
+from bank_stream.settings import Settings
 from pipeline.mysql.database import Database
 from pipeline.mysql.location import Tls, parse_mysql_location
 from pipeline.runtime.errors import Fatal, Halted, PipelineError, Transient
 from pipeline.runtime.starting import wait_for
 from pipeline.runtime.stopping import StopSignal
-from pipeline.settings.service import Settings
 from tests import servers
 from tests.certificates import Authority
 from tests.schema import Schema

@@ -12,8 +12,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOMAINS = {"transactions", "card_transactions", "loans", "stocks"}
-OURS = {"pipeline", "bank", "migrations", "producers", "benchmarks", "tests", "demo", "stream_consumer", *DOMAINS}
-SERVICE = ["stream_consumer.py", *(f"{package}/**/*.py" for package in ("pipeline", "bank", *sorted(DOMAINS)))]
+SERVICES = {"bank_stream", "stream_consumer"}
+OURS = {"pipeline", "bank", "migrations", "producers", "benchmarks", "tests", "demo", *SERVICES, *DOMAINS}
+PACKAGES = ["pipeline", "bank", "bank_stream", *sorted(DOMAINS)]
+SERVICE = ["stream_consumer.py", *(f"{package}/**/*.py" for package in PACKAGES)]
 
 ROOMS = {
     "runtime": set(),

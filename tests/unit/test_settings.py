@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from bank_stream.settings import Settings
 from pipeline.mysql.location import MysqlLocation, parse_mysql_location
-from pipeline.settings.document import page
 from pipeline.settings.errors import SettingsError
-from pipeline.settings.service import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = ("hunter2", "AKIAHIDDEN", "wJalrHidden", "p4ss", "u53r")
@@ -284,10 +283,12 @@ def test_credentials_in_the_url_stand_in_for_missing_variables_only(url: str) ->
 
 
 def test_reading_settings_loads_neither_spark_nor_an_aws_or_database_library() -> None:
-    loaded = "import sys, pipeline.settings.service; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    loaded = "import sys, bank_stream.settings; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     names = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert not {"pyspark", "py4j", "boto3", "botocore", "mysql", "sqlalchemy"} & set(names.split())
 
 
 def test_the_page_about_settings_is_true() -> None:
-    assert (ROOT / "docs" / "settings.md").read_text() == page()
+    command = [sys.executable, "-m", "pipeline", "settings"]
+    page = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert (ROOT / "docs" / "settings.md").read_text() == page

@@ -14,7 +14,6 @@ from pipeline.runtime import logs
 from pipeline.runtime.errors import PipelineError, Transient
 from pipeline.runtime.redacted_errors import RedactedErrors
 from pipeline.settings.errors import SettingsError
-from pipeline.settings.service import Settings
 
 if TYPE_CHECKING:
     from pipeline.operations.description import Compose
@@ -52,11 +51,11 @@ def run(context: typer.Context, action: Callable[[Workbench], int]) -> None:
 def _code(compose: Compose, action: Callable[[Workbench], int], command: str) -> int:
     logs.configure()
     try:
-        settings = Settings.read(os.environ)
+        settings = compose.settings.read(os.environ)
         from pipeline.operations.workbench import Workbench  # AWS' and the database's libraries take a second to load
 
         with RedactedErrors():
-            return action(Workbench(settings, compose(settings)))
+            return action(Workbench(settings, compose.describe(settings)))
     except SettingsError as error:
         return _said(str(error), 2)
     except WrongUsage as error:
