@@ -2,9 +2,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 UV := uv==0.13.8
+WORKERS ?= 4
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
-.PHONY: help setup unit test mysql check format lock demo cluster run bench soak deploy teardown clean
+.PHONY: help setup unit test mysql check lint types format lock demo cluster run bench soak deploy teardown clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
@@ -15,19 +16,23 @@ setup: ## install what is missing: programs, .venv, emulators (nothing, in no ti
 unit: setup ## the tests that start no server: seconds
 	@$(PYTHON) -m pytest -q tests/unit
 
-test: setup ## all tests, against real servers of their own on this machine
-	@$(PYTHON) -m pytest
+test: setup ## all tests, against real servers of their own on this machine, in WORKERS processes
+	@$(PYTHON) -m pytest -n $(WORKERS)
 
 mysql: setup ## what concerns the database (integration tests, faults) against MySQL, fetched into .cache first
 	@bash scripts/setup_mysql.sh
 	@TEST_DATABASE=mysql $(PYTHON) -m pytest tests/integration tests/faults
 
-check: setup ## what CI runs: format, lint, types, packages, all tests
+check: setup ## what CI runs: format, lint, types, packages, all tests, beside one another
+	@$(MAKE) --no-print-directory --jobs 3 --keep-going lint types test
+
+lint:
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
+
+types:
 	@$(PYTHON) -m mypy
 	@$(PYTHON) -m scripts.supply_chain
-	@$(PYTHON) -m pytest
 
 format: setup ## format the code and mend what ruff can
 	@$(PYTHON) -m ruff format .

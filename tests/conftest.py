@@ -25,6 +25,8 @@ from tests import servers
 from tests.faults.proxy import Cut, cutting
 from tests.schema import Schema
 
+pytest_plugins = ["tests.durations"]
+
 _numbers = itertools.count()
 
 
