@@ -58,11 +58,12 @@ class Run:
 
     `messages`: all that were put into `stream`. `secrets`: texts that may be nowhere: not in `texts` (name →
     content), not in `files`, not in `letters`. `must_happen`: (type, outcome) that the run has to have, as
-    `Report.outcomes` has them. `sampled` and `settings`: the service's, for the fraud score. `parents`: shard → the
-    shards that it was split or merged from. `checkpoints`: shard → where it stands in the end; None: nobody looked.
-    `drivers`: all that ran. `mails`: the text of each that SES took, None: nobody looked; `may_repeat`: of those, how
-    many a crash between sending and noting may have repeated. `hits`: fault → how often it fired. `least`: messages
-    that have to be put for the run to show something.
+    `Report.outcomes` has them. `sampled` and `settings`: the service's, for the fraud score. `ordered`: whether all
+    messages of a key were read by one driver at a time. `parents`: shard → the shards that it was split or merged
+    from. `checkpoints`: shard → where it stands in the end; None: nobody looked. `drivers`: all that ran. `mails`:
+    the text of each that SES took, None: nobody looked; `may_repeat`: of those, how many a crash between sending and
+    noting may have repeated. `hits`: fault → how often it fired. `least`: messages that have to be put for the run to
+    show something.
     """
 
     stream: str
@@ -77,6 +78,7 @@ class Run:
     must_happen: Collection[tuple[str, str]] = ()
     sampled: Sampled = never
     settings: Settings = DEPLOYED
+    ordered: bool = True
     parents: Mapping[str, Collection[str]] = field(default_factory=dict)
     checkpoints: Mapping[str, Position] | None = None
     drivers: Sequence[DriverLog] = ()

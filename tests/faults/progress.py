@@ -64,6 +64,8 @@ def order_per_key(facts: Facts) -> Iterator[str]:
 
     Between shards that do not descend from one another there is no order.
     """
+    if not facts.run.ordered:
+        return
     last: dict[tuple[str, object, str], datetime] = {}
     for event, sightings in facts.events.items():
         if not _has_one_place(facts, event, sightings):
