@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -18,14 +17,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from card_transactions.mails import Mail, fraud_mail
 from pipeline.aws import error_code
 from pipeline.mysql.database import ServerError, translated
+from pipeline.runtime.background import GoingOn
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.pace import OnceAMinute
 
 SENDER = "noreply@utopia-financial.com"
 MOST_ATTEMPTS = 5
 PAUSE_SECONDS = 5.0
 MAILS_A_ROUND = 50
 """Between two pauses: with them 10 mails a second at most. SES takes 14 from a new account, and throttles beyond."""
-COMPLAIN_SECONDS = 60.0
 REFUSALS = frozenset({"MessageRejected", "InvalidParameterValue"})
 """SES's codes for what is wrong with one mail (https://docs.aws.amazon.com/ses/latest/APIReference/API_SendEmail.html)."""
 
@@ -40,10 +40,13 @@ _CLAIM = """
 _UNSENT = "SELECT COUNT(parked_at), COUNT(*) FROM fraud_alerts WHERE sent_at IS NULL"
 _OWNER = "SELECT u.email, u.first_name FROM accounts a JOIN users u ON u.id = a.users_id WHERE a.id = %s"
 _SENT = "UPDATE fraud_alerts SET sent_at = UTC_TIMESTAMP(6) WHERE id = %s AND sent_at IS NULL"
-_FAILED = "UPDATE fraud_alerts SET attempts = attempts + 1, last_attempt_at = UTC_TIMESTAMP(6) WHERE id = %s"
+# Said again where the answer to a COMMIT was lost, they change nothing more.
+_FAILED = """
+    UPDATE fraud_alerts SET attempts = attempts + 1, last_attempt_at = UTC_TIMESTAMP(6)
+    WHERE id = %s AND attempts = %s"""
 _PARKED = """
     UPDATE fraud_alerts SET attempts = attempts + 1, last_attempt_at = UTC_TIMESTAMP(6), parked_at = UTC_TIMESTAMP(6)
-    WHERE id = %s"""
+    WHERE id = %s AND attempts = %s"""
 
 _log = structlog.get_logger(__name__)
 
@@ -90,17 +93,20 @@ class Outbox:
 
     def __init__(self, connect: Connect) -> None:
         self.connect = connect
-        self._unnoted: dict[int, str] = {}
+        self._unnoted: dict[int, tuple[str, Sequence[object]]] = {}
 
     def settle(self, connection: Any) -> None:
         """Note what could not be noted before. Raises `PipelineError`."""
-        for alert, statement in list(self._unnoted.items()):
-            _commit(connection, statement, (alert,))
+        for alert, (statement, parameters) in list(self._unnoted.items()):
+            _commit(connection, statement, parameters)
             del self._unnoted[alert]
 
-    def note(self, connection: Any, statement: str, alert: Alert) -> None:
-        """Note what became of a mail. Raises `PipelineError` where `connection` has failed."""
-        self._unnoted[alert.id] = statement
+    def note(self, connection: Any, alert: Alert, statement: str, *more: object) -> None:
+        """Note what became of a mail; `more`: what the statement asks for behind its id.
+
+        Raises `PipelineError` where `connection` has failed.
+        """
+        self._unnoted[alert.id] = statement, (alert.id, *more)
         try:
             self.settle(connection)
         except PipelineError:
@@ -148,14 +154,14 @@ def _settle(outbox: Outbox, connection: Any, ses: Any, alert: Alert, tally: Sent
     except _Refused as refused:
         last = alert.attempts + 1 >= MOST_ATTEMPTS
         _log.warning("fraud mail parked" if last else "fraud mail refused", alert=alert.id, reason=str(refused))
-        outbox.note(connection, _PARKED if last else _FAILED, alert)
+        outbox.note(connection, alert, _PARKED if last else _FAILED, alert.attempts)
         tally.parked, tally.failed = tally.parked + last, tally.failed + (not last)
     except (ClientError, BotoCoreError) as error:
         unverified = f" ({SENDER} is not verified)" if SENDER in str(error) else ""
         tally.outage = f"SES: {error_code(error)}{unverified}"
         return False
     else:
-        outbox.note(connection, _SENT, alert)
+        outbox.note(connection, alert, _SENT)
         tally.sent += 1
     return True
 
@@ -201,14 +207,15 @@ def _commit(connection: Any, statement: str, parameters: Sequence[object]) -> No
 class AlertSender:
     """Sends waiting mails in the background, between `start` and `stop`: while this driver holds the leases.
 
-    Outages of the database or of SES are waited for and logged once a minute.
+    Outages of the database or of SES are waited for and logged once a minute; what nobody foresaw does not end it.
     """
 
     def __init__(self, connect: Connect, ses: Any, pause: float = PAUSE_SECONDS) -> None:
         self._outbox, self._ses, self._pause = Outbox(connect), ses, pause
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._complained = float("-inf")
+        self._pace = OnceAMinute()
+        self._going_on = GoingOn("sending fraud mails")
 
     def start(self) -> None:
         """Begin to send; nothing happens if it has begun."""
@@ -226,16 +233,14 @@ class AlertSender:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            try:
-                outage = send_waiting(self._outbox, self._ses, limit=MAILS_A_ROUND, stop=self._stop).outage
-            except PipelineError as error:
-                outage = str(error)
-            if outage:
-                self._complain(outage)
+            with self._going_on:
+                self._round()
             self._stop.wait(self._pause)
 
-    def _complain(self, outage: str) -> None:
-        now = time.monotonic()
-        if now - self._complained >= COMPLAIN_SECONDS:
-            self._complained = now
+    def _round(self) -> None:
+        try:
+            outage = send_waiting(self._outbox, self._ses, limit=MAILS_A_ROUND, stop=self._stop).outage
+        except PipelineError as error:
+            outage = str(error)
+        if outage and self._pace.due():
             _log.warning("fraud mails wait", reason=outage)

@@ -1,4 +1,4 @@
-"""Reading Kinesis: a range of one shard, or one record again.
+"""Reading Kinesis: a range of one shard.
 
 Errors by fate: what heals is tried again with jitter, then `Transient`; a missing stream or missing credentials are
 `Fatal`; a position or shard that the stream no longer knows is `Trimmed`; anything else is `Halted`.
@@ -16,7 +16,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.aws import Aws, error_code, is_aws_transient, lasting
-from pipeline.kinesis.aggregation import EVERY_HASH, unpack
+from pipeline.kinesis.aggregation import unpack
 from pipeline.kinesis.get_records import GetRecordsAnswer, get_records
 from pipeline.kinesis.shards import PATIENCE, describe
 from pipeline.messages.records import END, EPOCH, START, Extent, Position, Range, Record
@@ -50,20 +50,6 @@ class KinesisReader:
         that heal interrupt a read that has records, it ends with those.
         """
         return _Reading(self, wanted).run()
-
-    def reread(self, shard: str, sequence: str, sub_sequence: int) -> Record:
-        """The one record at this position, its `flaw` left out: who asks for it again has decided to take it.
-
-        Raises `Trimmed` where it is gone, and as `read` does.
-        """
-        at = Position(int(sequence), sub_sequence)
-        just_before = Position(at.sequence, at.sub_sequence - 1)
-        extent = self.read(Range(shard, just_before, None, EVERY_HASH, max_records=1, max_bytes=1))
-        if extent.records and extent.records[0].position == at:
-            return msgspec.structs.replace(extent.records[0], flaw=None)
-        if not extent.records and not extent.at_tip:
-            raise Transient(f"no answer yet at {sequence} of {shard}")
-        raise Trimmed(f"the record at {sequence}, {sub_sequence} of {shard} is gone")
 
 
 class _Onward(NamedTuple):

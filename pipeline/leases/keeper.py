@@ -31,16 +31,16 @@ from pipeline.leases.lease import Lease
 from pipeline.leases.table import LeaseTable
 from pipeline.leases.watch import LeaseWatch
 from pipeline.messages.records import END, Position, ShardTimes
+from pipeline.runtime.background import GoingOn
 from pipeline.runtime.errors import LeaseLost, PipelineError, Transient
 from pipeline.runtime.fan_out import each
+from pipeline.runtime.pace import MINUTE, OnceAMinute
 
 log = structlog.get_logger()
 
 WRITERS = 4
 """Threads that write leases: 1,000 leases are 300 renewals a second, more than one connection carries. With eight the
 driver waited twice as long for the interpreter."""
-SAY_AGAIN = 60.0
-"""Seconds between two log lines about one outage."""
 
 
 class LeaseKeeper:
@@ -71,7 +71,8 @@ class LeaseKeeper:
         self._background: threading.Thread | None = None
         self._wake = threading.Event()
         self._closing = threading.Event()
-        self._said_at = -SAY_AGAIN
+        self._pace = OnceAMinute(clock)
+        self._going_on = GoingOn("renewing leases")
 
     def acquire(self, stop: threading.Event) -> bool:
         """Wait until no other owner lives, then take every lease of the table. False if `stop` was set before.
@@ -138,11 +139,6 @@ class LeaseKeeper:
             held.position = position
             if position == END:
                 self._wake.set()
-
-    def flush(self) -> None:
-        """Write every position that moved. Raises `LeaseLost`, `Transient`."""
-        while pending := [held for held in self._held.values() if held.pending]:
-            each(HeldLease.beat, pending, WRITERS)
 
     def hold(self, lease: Lease) -> None:
         """Make the row of a shard found now, already ours. Raises `LeaseLost` where another owner has it."""
@@ -222,17 +218,20 @@ class LeaseKeeper:
             self._wake.clear()
             if self._closing.is_set():
                 return
-            due = dict.fromkeys(self._older_than(self._failover / 3 - self._pause / 2))
-            due |= dict.fromkeys(held for held in list(self._held.values()) if held.pending)
-            try:
-                each(HeldLease.beat, [held for held in due if not held.lost], WRITERS)
-            except PipelineError as error:
-                self._say(error)
+            with self._going_on:
+                self._renew()
+
+    def _renew(self) -> None:
+        due = dict.fromkeys(self._older_than(self._failover / 3 - self._pause / 2))
+        due |= dict.fromkeys(held for held in list(self._held.values()) if held.pending)
+        try:
+            each(HeldLease.beat, [held for held in due if not held.lost], WRITERS)
+        except PipelineError as error:
+            self._say(error)
 
     def _say(self, error: PipelineError) -> None:
-        if self._clock() - self._said_at >= SAY_AGAIN:
-            self._said_at = self._clock()
-            log.warning("leases wait", reason=str(error), said_again_after_seconds=SAY_AGAIN)
+        if self._pace.due():
+            log.warning("leases wait", reason=str(error), said_again_after_seconds=MINUTE)
 
 
 def _give_back(held: HeldLease) -> None:

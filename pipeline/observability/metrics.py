@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from pipeline.messages.batch import Batch
 from pipeline.messages.records import Report, ShardTimes
+from pipeline.runtime.background import unforeseen
 
 PREFIX: Final = "bank_stream"
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -168,7 +169,7 @@ class _Asked(Collector):
     def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
         self._metrics, self._clock = metrics, clock
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily]:
         now, shards = self._clock(), self._metrics.shards()
         applied = {shard: moments.applied / 1000 for shard, moments in shards.items() if moments.applied is not None}
         durable = {shard: moments.durable / 1000 for shard, moments in shards.items() if moments.durable is not None}
@@ -222,6 +223,14 @@ class _Asked(Collector):
             dict.fromkeys(self._metrics.stopped(), 1),
             "shard",
         )
+        background = CounterMetricFamily(
+            f"{PREFIX}_background_failures",
+            "Errors that nobody foresaw in work that goes on beside the batches, and has gone on since, by that work",
+            labels=["work"],
+        )
+        for work, number in unforeseen().items():
+            background.add_metric([work], number)
+        yield background
         retention = self._metrics.retention()
         yield _plain(
             "retention_seconds",

@@ -14,6 +14,7 @@ from pipeline.dead_letters.table import DeadLetters
 from pipeline.mysql.headroom import ids_left
 from pipeline.observability.last_audit import last_audit
 from pipeline.observability.metrics import Metrics
+from pipeline.runtime.background import GoingOn
 from pipeline.runtime.errors import PipelineError
 
 EVERY = 60.0
@@ -100,7 +101,7 @@ class Poller:
     """Takes every poll, round after round, between `start` and `stop`. What cannot be looked up is said."""
 
     def __init__(self, *polls: Poll, every: float = EVERY) -> None:
-        self._looks, self._every = polls, every
+        self._looks, self._every = [(poll, GoingOn(f"looking up {poll.name}")) for poll in polls], every
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -115,16 +116,20 @@ class Poller:
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set():
             began = time.monotonic()
-            for poll in self._looks:
-                _take(poll)
+            for poll, going_on in self._looks:
+                _take(poll, going_on)
             stop.wait(max(self._every, (time.monotonic() - began) / SHARE))
-        for poll in self._looks:
+        for poll, _ in self._looks:
             poll.forget()
 
 
-def _take(poll: Poll) -> None:
+def _take(poll: Poll, going_on: GoingOn) -> None:
+    taken = False
     try:
-        poll.take()
+        with going_on:
+            poll.take()
+            taken = True
     except PipelineError as error:
-        poll.forget()
         log.warning("not looked up", what=poll.name, reason=str(error))
+    if not taken:
+        poll.forget()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import socketserver
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from pipeline.observability.health import Health, Verdict
 from pipeline.observability.page import page
+from pipeline.runtime.background import expect, note_unforeseen
 
 PATIENCE = 10.0
 """Seconds that a client may take to ask."""
+ANSWERING = "answering on METRICS_PORT"
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 SAFE = {
@@ -37,6 +40,7 @@ def served(health: Health, address: str, port: int) -> Iterator[int]:
 
     A port that cannot be had is said and done without: nobody's money waits for a metric, and probes will notice.
     """
+    expect(ANSWERING)
     server = _made(health, address, port) if port else None
     if server is None:
         yield 0
@@ -73,7 +77,10 @@ class _Server(ThreadingHTTPServer):
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Whoever asked has gone."""
+        """Where whoever asked has gone, nothing is wrong."""
+        error = sys.exception()
+        if error is not None and not isinstance(error, OSError):
+            note_unforeseen(ANSWERING, error)
 
 
 class _Handler(BaseHTTPRequestHandler):

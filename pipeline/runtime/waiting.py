@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
 
-AGAIN = 60.0
-"""Seconds between two lines about one thing that is waited for."""
+from pipeline.runtime.pace import OnceAMinute
 
 log = structlog.get_logger()
 
@@ -21,7 +20,7 @@ class Wait:
 
     since: float
     reason: str
-    said: float = float("-inf")
+    pace: OnceAMinute = field(default_factory=OnceAMinute)
 
 
 class Waits:
@@ -34,10 +33,9 @@ class Waits:
     def say(self, reason: str, waits_for: str, **more: object) -> None:
         """Log that `waits_for` is waited for, and why, unless that was done within the minute."""
         now = self._clock()
-        wait = self._waits.setdefault(waits_for, Wait(now, reason))
+        wait = self._waits.setdefault(waits_for, Wait(now, reason, OnceAMinute(self._clock)))
         wait.reason = reason
-        if now - wait.said >= AGAIN:
-            wait.said = now
+        if wait.pace.due():
             log.warning("waiting", waits_for=waits_for, since=iso(wait.since), reason=reason, **more)
 
     def settle(self, still: Collection[str] = ()) -> None:

@@ -14,7 +14,7 @@ from pipeline.kinesis.aggregation import MAGIC, UserRecord, hash_key, pack
 from pipeline.kinesis.reader import KinesisReader
 from pipeline.messages.records import START, Position
 from pipeline.runtime.errors import Fatal, Trimmed
-from tests.contract.streams import FIRST_SHARD, TestStream, data_of, wanted
+from tests.contract.streams import TestStream, data_of, wanted
 
 
 @pytest.fixture
@@ -139,21 +139,6 @@ def test_a_read_may_start_at_a_moment_to_the_millisecond(stream: TestStream) -> 
 def test_a_position_outranks_the_moment_to_start_at(stream: TestStream) -> None:
     (first, *_) = stream.put(b"one", b"two")
     assert data_of(stream.read(Position(int(first)), start_at=round(time.time() * 1000))) == [b"two"]
-
-
-def test_one_record_is_read_again_by_its_position(stream: TestStream) -> None:
-    first, second = stream.put(aggregate(b"one", b"two", b"three"), b"plain")
-    again = stream.reader.reread(FIRST_SHARD, first, 1)
-    assert again in stream.read().records
-    assert (again.sequence, again.sub_sequence, again.data) == (first, 1, b"two")
-    assert stream.reader.reread(FIRST_SHARD, second, 0).data == b"plain"
-
-
-def test_a_record_that_is_gone_or_never_was_is_trimmed(stream: TestStream) -> None:
-    first, second = stream.put(aggregate(b"one", b"two"), b"plain")
-    for sequence, sub_sequence in [(first, 2), (second, 1), (str(int(second) + 1), 0)]:
-        with pytest.raises(Trimmed):
-            stream.reader.reread(FIRST_SHARD, sequence, sub_sequence)
 
 
 def test_a_shard_that_is_gone_is_trimmed(stream: TestStream) -> None:

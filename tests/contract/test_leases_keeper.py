@@ -119,13 +119,6 @@ def test_positions_are_written_in_the_background_and_only_forward(leases: TestTa
         assert leases.table.scan()[2].checkpoint == START
 
 
-def test_flushed_positions_are_durable(leases: TestTable) -> None:
-    with holding(leases, clock=Clock()) as keeper:
-        keeper.advance(FIRST, Position(10), 0)
-        keeper.flush()
-        assert keeper.leases()[FIRST].checkpoint == leases.table.scan()[0].checkpoint == Position(10)
-
-
 def test_a_lost_lease_is_noticed_and_the_others_are_given_back(leases: TestTable) -> None:
     with holding(leases) as keeper:
         keeper.advance(THIRD, Position(5), 0)

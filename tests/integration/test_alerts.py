@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import boto3
+import mysql.connector
 import pytest
 from botocore.config import Config
 from structlog.testing import capture_logs
@@ -24,6 +25,7 @@ from card_transactions import alerts
 from card_transactions.alerts import SENDER, AlertSender, Sent
 from card_transactions.mails import SUBJECT, fraud_mail
 from pipeline.aws import Aws
+from pipeline.runtime.background import unforeseen
 from pipeline.runtime.errors import PipelineError, Transient
 from tests.schema import Schema
 
@@ -330,6 +332,49 @@ def test_a_mail_that_cannot_be_noted_is_not_sent_again_and_no_other_is_until_it_
     assert alerts.send_waiting(sender, ses, 10) == Sent(sent=1)
     assert [len(outbox.mails(address)) for address in (first, second)] == [1, 1]
     assert outbox.sent_are(2)
+
+
+@pytest.mark.parametrize(("attempts", "parked"), [(0, 0), (alerts.MOST_ATTEMPTS - 1, 1)])
+def test_an_attempt_whose_commit_had_no_answer_counts_once(
+    outbox: Outbox, ses: Any, attempts: int, parked: int
+) -> None:
+    outbox.alert(email="no address")
+    outbox.schema.execute("UPDATE fraud_alerts SET attempts = %s", (attempts,))
+    lost = itertools.count()
+
+    class Loses:
+        """A connection whose first COMMIT is carried out, and its answer lost."""
+
+        def __init__(self) -> None:
+            self._real = outbox.connect()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._real, name)
+
+        def commit(self) -> None:
+            self._real.commit()
+            if next(lost) == 0:
+                raise mysql.connector.errors.OperationalError(errno=2013)
+
+    with pytest.raises(PipelineError):
+        alerts.send_waiting(alerts.Outbox(Loses), ses, 10)
+    assert outbox.rows() == [(attempts + 1, 0, parked)]
+
+
+def test_the_sender_outlives_what_nobody_foresaw(outbox: Outbox, ses: Any) -> None:
+    outbox.alert()
+    before, calls = unforeseen().get("sending fraud mails", 0), itertools.count()
+
+    def connect() -> Any:
+        if next(calls) == 0:
+            raise KeyError("what nobody foresaw")
+        return outbox.connect()
+
+    sender = AlertSender(connect, ses, pause=0.01)
+    sender.start()
+    until(partial(outbox.sent_are, 1))
+    sender.stop()
+    assert unforeseen()["sending fraud mails"] == before + 1
 
 
 def test_the_sender_sends_what_comes_until_it_is_stopped_and_can_begin_again(outbox: Outbox, ses: Any) -> None:

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipeline.messages.records import Report
 from pipeline.observability.health import Health
 from pipeline.observability.metrics import PREFIX
+from pipeline.runtime.background import GoingOn
 from pipeline.runtime.errors import Fatal, Halted, LeaseLost, Transient
 from tests.sample_page import NOON, busy
 
@@ -42,6 +43,7 @@ def everything() -> Health:
     metrics.ids_left.labels("stocks").set(0.9)
     metrics.waits = lambda: {"the database": NOON}
     metrics.stopped = lambda: {"shardId-000000000000": "trimmed"}
+    GoingOn("some work")
     for error in (Transient, Halted, LeaseLost, Fatal):
         health.failed(error("x"))
     return health

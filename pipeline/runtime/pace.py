@@ -1,0 +1,25 @@
+"""How often the same thing is said."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+MINUTE = 60.0
+"""Seconds between two lines about one thing that lasts."""
+
+
+class OnceAMinute:
+    """Lets a thing be said at once, and then once a minute. `clock`: seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._said = float("-inf")
+
+    def due(self) -> bool:
+        """Whether it is to be said now; if so, it counts as said."""
+        now = self._clock()
+        if now - self._said < MINUTE:
+            return False
+        self._said = now
+        return True
