@@ -25,12 +25,6 @@ SAY_EVERY = 5.0
 PLAIN_WIDTH = 240
 """Columns where the answer goes to no terminal: a pipe, a file, `kubectl exec` without --tty."""
 
-people = Console(
-    highlight=False,
-    markup=False,
-    emoji=False,
-    width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH,
-)
 aside = Console(stderr=True, highlight=False, markup=False, emoji=False)
 """Progress and questions: stdout is the answer's alone."""
 
@@ -50,7 +44,13 @@ def answer(as_json: bool, data: Any, *shown: RenderableType) -> None:
     if as_json:
         typer.echo(json.dumps(data, default=plain, ensure_ascii=False, indent=2))
     else:
-        people.print(*shown, sep="\n")
+        _people().print(*shown, sep="\n")
+
+
+def _people() -> Console:
+    """As wide as what the answer goes to at that moment."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
+    return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 def table(*headers: str, whole: int = 0, show_header: bool = True) -> Table:

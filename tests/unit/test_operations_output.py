@@ -12,7 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from pipeline.__main__ import compose
-from pipeline.console.output import WrongUsage, table
+from pipeline.console.output import WrongUsage, answer, table
 from pipeline.operations.commands.app import app
 from pipeline.operations.letters.listing import read_key
 from pipeline.runtime.durations import span
@@ -58,6 +58,17 @@ def test_nothing_in_a_table_is_cut_and_what_is_to_be_copied_stays_in_one_piece()
     assert "balance_overflow" in screen.getvalue()
     assert "…" not in screen.getvalue()
     assert screen.getvalue().count("1") == 40
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(None, 1), ("30", 2), ("240", 1)])
+def test_an_answer_is_as_wide_as_its_place_is_when_it_is_given(
+    columns: str | None, lines: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    answer(False, None, " ".join(["word"] * 10))
+    assert capsys.readouterr().out.count("\n") == lines
 
 
 def test_a_key_is_a_number_or_an_identity() -> None:
