@@ -58,7 +58,8 @@ class CardTransactions:
             side_rows = tuple(
                 (FRAUD_ALERTS, alert(event.message, a.id)) for a in verdict.effects if isinstance(a, Account)
             )
-        return Decision(verdict.status, verdict.effects, side_rows)
+        card = state.card(event.message.card_num)
+        return Decision(verdict.status, verdict.effects, side_rows, (card.account_id if card else None,))
 
 
 def _now(event: Event[CardPayment]) -> datetime:

@@ -8,8 +8,12 @@ from pipeline.applying.domain import EventTable, Row
 CARD_TRANSACTIONS = EventTable(
     "card_transactions",
     ("card_num", "merchant_account_id", "memo", "transfer_value", "location", "time_stamp", "status"),
+    decided=("paying_account_id",),
 )
-"""`pin`, `cvc1` and `cvc2` are checked and then forgotten: their columns hold NULL (PCI DSS 3.3.1)."""
+"""`pin`, `cvc1` and `cvc2` are checked and then forgotten: their columns hold NULL (PCI DSS 3.3.1).
+
+`paying_account_id`: whose card it was at that moment; NULL where there was none, and in rows older than the column.
+"""
 
 FRAUD_ALERTS = EventTable("fraud_alerts", ("accounts_id", "transfer_value", "memo", "time_stamp"))
 

@@ -48,3 +48,4 @@ GRANT SELECT, INSERT, UPDATE ON bytecrunchers.fraud_alerts TO 'stream_operator'@
 GRANT SELECT, INSERT, UPDATE ON bytecrunchers.operations_log TO 'stream_operator'@'%';
 GRANT SELECT, INSERT ON bytecrunchers.audits TO 'stream_operator'@'%';
 GRANT SELECT, INSERT, UPDATE ON bytecrunchers.audit_balances TO 'stream_operator'@'%';
+GRANT SELECT, INSERT, UPDATE ON bytecrunchers.audit_loan_balances TO 'stream_operator'@'%';

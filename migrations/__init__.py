@@ -13,7 +13,7 @@ import mysql.connector
 from pipeline.mysql.location import MysqlLocation
 from pipeline.runtime.errors import Fatal
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 """In their order; the last is what this version of the service needs."""
 
 COMMAND: Final = "python -m migrations"

@@ -23,11 +23,18 @@ Row = tuple[object, ...]
 class EventTable:
     """A table that this service writes: `columns` as the domain fills them; `event_id` and `applied_at` come on top.
 
+    `decided`: columns that a message does not say, so they hold what the decision found.
     The unique index on `event_id` is named `<name>_event_id` (migrations).
     """
 
     name: str
     columns: tuple[str, ...]
+    decided: tuple[str, ...] = ()
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Every column of an INSERT, in its order."""
+        return (*self.columns, "event_id", *self.decided, "applied_at")
 
     @property
     def event_key(self) -> str:
@@ -37,12 +44,14 @@ class EventTable:
 class Decision(msgspec.Struct, frozen=True, gc=False):
     """What becomes of one message: its row's status, what it does to the state, and rows for other tables (an outbox).
 
+    `decided`: the values of its table's `decided` columns.
     `effects` is the state's own business: the engine hands it to `State.apply` and never looks inside.
     """
 
     status: int
     effects: tuple[Any, ...] = ()
     side_rows: tuple[tuple[EventTable, Row], ...] = ()
+    decided: Row = ()
 
 
 class MoreNeeded(PipelineError):

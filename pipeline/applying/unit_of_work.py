@@ -156,7 +156,7 @@ class UnitOfWork:
         return [event for event, row in there if domain.row(event.message, row[status]) != row]
 
     def _quoted(self, transaction: Transaction, event: Event[Any], status: int) -> bytes:
-        """The event's row with that status, all but `applied_at`."""
+        """The event's row with that status, up to its event id."""
         return transaction.quoted((*self._routes[event.type].row(event.message, status), event.identity))
 
     def _decide(
@@ -208,13 +208,14 @@ class UnitOfWork:
                 if decision.status == domain.expected_status
                 else self._quoted(transaction, event, decision.status)
             )
+            if decision.decided:
+                row += b"," + transaction.quoted(decision.decided)
             rows.setdefault(domain.table.name, []).append((identity, row + applied))
             for table, extra in decision.side_rows:
                 tables[table.name] = table
                 rows.setdefault(table.name, []).append((identity, transaction.quoted((*extra, identity)) + applied))
         for name in sorted(rows):
-            columns = (*tables[name].columns, "event_id", "applied_at")
-            transaction.insert(name, columns, [row for _, row in sorted(rows[name])])
+            transaction.insert(name, tables[name].written, [row for _, row in sorted(rows[name])])
 
 
 def lock_order_times(first: datetime) -> Iterator[bytes]:

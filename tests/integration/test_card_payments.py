@@ -86,6 +86,7 @@ def test_a_card_payment(bank: SmallBank, payer: Given, card: Given, said: Given,
         assert (row["card_num"], row["merchant_account_id"], row["status"]) == (number, merchant, int(outcome))
         assert (row["memo"], row["location"], row["time_stamp"]) == ("shoes", fields.get("location", "US"), STAMP)
         assert (row["pin"], row["cvc1"], row["cvc2"]) == (None, None, None)
+        assert row["paying_account_id"] == owner
 
 
 def test_a_payment_by_no_card_is_a_row_as_sent_even_to_nobody(bank: SmallBank) -> None:
@@ -102,6 +103,7 @@ def test_a_payment_by_no_card_is_a_row_as_sent_even_to_nobody(bank: SmallBank) -
         "location": None,
         "time_stamp": STAMP,
         "status": -7,
+        "paying_account_id": None,
     }
 
 

@@ -53,7 +53,7 @@ def expected(
         status = _decide(message, now, bank, sampled(identity), settings)
     except Letter as letter:
         return Outcome("letter", reason=letter.reason)
-    return Outcome("row", TABLES[message.type], status, _columns(message, status))
+    return Outcome("row", TABLES[message.type], status, _columns(message, status, bank))
 
 
 def unknown(message: Message, bank: Bank) -> str:
@@ -158,10 +158,11 @@ def _move(giver: Columns, taker: Columns, amount: Decimal) -> None:
     taker["balance"] += amount
 
 
-def _columns(message: Message, status: int) -> Values:
+def _columns(message: Message, status: int, bank: Bank) -> Values:
     columns = {**message.values, "status": status}
     if message.type == "card_transaction":
         columns.update(pin=None, cvc1=None, cvc2=None)
+        columns["paying_account_id"] = bank.cards.get(columns["card_num"], {}).get("accounts_id")
     if message.type == "stock" and status == ACCEPTED:
         columns["high"] = max(columns["high"], columns["price"])
         columns["low"] = min(columns["low"], columns["price"])

@@ -96,7 +96,7 @@ def _written(bench: Workbench) -> Iterator[Attempt]:
     """An INSERT of no row, which needs the index of the event ids as well, for every table that ends a message."""
     tables: dict[str, EventTable] = {domain.table.name: domain.table for domain in bench.bank.routes.values()}
     for name, table in sorted(tables.items()):
-        columns = ", ".join(f"`{column}`" for column in (*table.columns, "event_id", "applied_at"))
+        columns = ", ".join(f"`{column}`" for column in table.written)
         source = f"SELECT {columns} FROM `{name}` FORCE INDEX (`{table.event_key}`) WHERE event_id = ''"
         yield Attempt(name, "SELECT, INSERT", f"INSERT INTO `{name}` ({columns}) {source}")
 
