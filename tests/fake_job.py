@@ -103,10 +103,11 @@ def spark_submit() -> str:
 
 def main(folder: Path, options: Options) -> int:
     from pipeline.dstream.driver import Driver
-    from pipeline.dstream.stream import SparkBatch, build_context, run
+    from pipeline.dstream.stream import SparkBatch, run
     from pipeline.runtime import logs
     from pipeline.runtime.errors import PipelineError
     from pipeline.runtime.stopping import StopSignal
+    from pipeline.spark.context import build_context
     from tests.fakes import MemoryReader, MemorySource, Recorder, split
 
     class Noting(MemorySource):

@@ -14,7 +14,7 @@ from pipeline.applying.routing import Router
 from pipeline.dead_letters.table import DeadLetters
 from pipeline.dstream.cluster import options
 from pipeline.dstream.driver import Driver, Helper
-from pipeline.dstream.stream import SparkBatch, build_context, run
+from pipeline.dstream.stream import SparkBatch, run
 from pipeline.kinesis.reader import KinesisReader
 from pipeline.kinesis.shards import describe
 from pipeline.kinesis.source import KinesisSource
@@ -30,6 +30,7 @@ from pipeline.runtime.garbage import HeapFreezer
 from pipeline.runtime.starting import wait_for
 from pipeline.runtime.stopping import StopSignal
 from pipeline.settings.stream import StreamSettings
+from pipeline.spark.context import build_context
 
 NAME = "bank-stream"
 PROBE = 5.0

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
 
-from pipeline.runtime.errors import Fatal
 from pipeline.kafka.lane import Lane, Mark, Row
 from pipeline.kafka.places import Place
+from pipeline.runtime.errors import Fatal
 
 COUNT = 4
 """Lanes of an output. Never to be changed: rows that a dead batch had written already would be dealt to other lanes."""

@@ -15,10 +15,11 @@ import pytest
 from pyspark import SparkContext
 
 from pipeline.dstream.driver import TaskDied
-from pipeline.dstream.stream import SparkBatch, build_context
+from pipeline.dstream.stream import SparkBatch
 from pipeline.messages.batch import gathered
 from pipeline.messages.records import START, Block, Extent, Position, Range, Report
 from pipeline.runtime.garbage import freeze_heap
+from pipeline.spark.context import build_context
 from tests.fakes import MemoryReader, MemorySource, Recorder, everything, noted, report_of, split
 from tests.faults.job import until
 

@@ -29,6 +29,7 @@ ROOMS = {
     "kinesis": {"aws", "leases", "messages", "runtime"},
     "applying": {"dead_letters", "messages", "mysql", "runtime"},
     "kafka": {"runtime"},
+    "spark": {"runtime"},
     "observability": {"dead_letters", "messages", "mysql", "runtime"},
     "dstream": {
         "applying",
@@ -40,6 +41,7 @@ ROOMS = {
         "observability",
         "runtime",
         "settings",
+        "spark",
     },
     "structured": {"kafka"},
     "operations": {
@@ -69,8 +71,8 @@ AWS = {
     "card_transactions/alerts.py",
 }
 ONLY = {
-    "pyspark": {"pipeline/dstream/stream.py", "pipeline/structured/service.py"},
-    "py4j": {"pipeline/dstream/stream.py"},
+    "pyspark": {"pipeline/dstream/stream.py", "pipeline/spark/context.py", "pipeline/structured/service.py"},
+    "py4j": {"pipeline/dstream/stream.py", "pipeline/spark/context.py"},
     "confluent_kafka": {"pipeline/kafka/errors.py", "pipeline/kafka/lane.py"},
     "boto3": {"pipeline/aws.py"},
     "botocore": AWS,

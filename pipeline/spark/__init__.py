@@ -1,0 +1,1 @@
+"""Spark's context, as all services start it."""
