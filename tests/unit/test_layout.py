@@ -12,9 +12,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOMAINS = {"transactions", "card_transactions", "loans", "stocks"}
+ANALYTICS = {"market"}
 SERVICES = {"bank_stream", "stream_consumer"}
-OURS = {"pipeline", "bank", "migrations", "producers", "benchmarks", "tests", "demo", *SERVICES, *DOMAINS}
-PACKAGES = ["pipeline", "bank", "bank_stream", *sorted(DOMAINS)]
+OURS = {"pipeline", "bank", "migrations", "producers", "benchmarks", "tests", "demo", *SERVICES, *DOMAINS, *ANALYTICS}
+PACKAGES = ["pipeline", "bank", "bank_stream", *sorted(DOMAINS | ANALYTICS)]
 SERVICE = ["stream_consumer.py", *(f"{package}/**/*.py" for package in PACKAGES)]
 
 ROOMS = {
@@ -132,9 +133,17 @@ def test_rules_import_their_messages_the_bank_and_the_standard_library_only(doma
     assert not {path: found for path, found in wrong.items() if found}
 
 
-@pytest.mark.parametrize("domain", sorted(DOMAINS))
+def test_the_rules_of_the_market_know_no_stream_no_database_and_no_settings() -> None:
+    rules = ("candle", "documents", "indicators", "symbol_state", "symbols")
+    allowed = ("market", "pipeline.messages", "pipeline.runtime", "msgspec", *sys.stdlib_module_names)
+    found = {(rule, module) for rule in rules for module in imports(ROOT / f"market/{rule}.py")}
+    assert {(rule, module) for rule, module in found if not module.startswith(allowed)} == set()
+    assert {module.split(".")[1] for _, module in found if module.startswith("market.")} <= set(rules)
+
+
+@pytest.mark.parametrize("domain", sorted(DOMAINS | ANALYTICS))
 def test_a_domain_imports_no_other_domain(domain: str) -> None:
-    allowed = {"bank", "pipeline", domain}
+    allowed = {"pipeline", domain} | ({"bank"} if domain in DOMAINS else set())
     wrong = {name(path): packages(path) & (OURS - allowed) for path in files(f"{domain}/**/*.py")}
     assert not {path: found for path, found in wrong.items() if found}
 

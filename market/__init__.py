@@ -1,0 +1,1 @@
+"""The market: candles of symbols into MongoDB, trades into windows."""

@@ -1,0 +1,141 @@
+"""Settings of the market's services, in groups."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr, field_validator
+from pydantic_core.core_schema import ValidationInfo
+
+from market.indicators import TRENDS, Plan
+from market.symbols import topics_of
+from pipeline.settings.group import SettingsGroup, setting
+
+
+def _list(given: object) -> object:
+    return tuple(part.strip() for part in given.split(",")) if isinstance(given, str) else given
+
+
+def _zone(given: object) -> ZoneInfo:
+    try:
+        return given if isinstance(given, ZoneInfo) else ZoneInfo(str(given).strip())
+    except (ValueError, OSError, KeyError):
+        raise ValueError("is not a time zone of the IANA database") from None
+
+
+def _symbols(symbols: tuple[str, ...]) -> tuple[str, ...]:
+    topics_of(symbols)
+    return symbols
+
+
+def _periods(periods: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(periods)) < len(periods):
+        raise ValueError("holds a period twice")
+    return periods
+
+
+def _trends(given: object) -> object:
+    if isinstance(given, str) and given.strip().lower() == "none":
+        return ()
+    found = _list(given.lower() if isinstance(given, str) else given)
+    if not isinstance(found, tuple) or not set(found) <= set(TRENDS) or len(set(found)) < len(found):
+        raise ValueError(f"is not a list of {', '.join(TRENDS)}, each at most once, or none")
+    return tuple(trend for trend in TRENDS if trend in found)
+
+
+def _mongo(given: object) -> object:
+    if isinstance(given, str) and not given.strip().startswith(("mongodb://", "mongodb+srv://")):
+        raise ValueError("is not a mongodb:// or mongodb+srv:// URL")
+    return given
+
+
+Period = Annotated[int, Field(ge=1, le=100_000)]
+
+
+class SymbolSettings(SettingsGroup):
+    """What the market's symbols are."""
+
+    title: ClassVar = "Symbols"
+
+    symbols: Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_symbols)] = setting(
+        "Symbols, each with a topic named as it is, in lower case and with - for /; one may be added at any start",
+        "AAPL,MSFT,BTC/USD",
+        "symbols, by commas",
+        default=("AAPL", "MSFT"),
+    )
+    market_zone: Annotated[ZoneInfo, PlainValidator(_zone)] = setting(
+        "Time zone of the candles' times where they say no offset, and of the sessions that VWAP begins anew in; UTC "
+        "for markets that never close",
+        "UTC",
+        "IANA name",
+        default=ZoneInfo("America/New_York"),
+    )
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topic of each symbol."""
+        return topics_of(self.symbols)
+
+
+class MongoSettings(SettingsGroup):
+    """Where documents are."""
+
+    title: ClassVar = "MongoDB"
+
+    mongo_uri: Annotated[SecretStr, BeforeValidator(_mongo)] = setting(
+        "The database server, credentials and options included",
+        "mongodb://analytics:secret@mongo.example.org:27017/?tls=true",
+        "URL",
+    )
+    mongo_dbname: str = setting(
+        "Database with a collection per symbol; what the service itself keeps is in a second one, <name>_state",
+        "market",
+        "name",
+        default="market",
+        pattern=r"^[A-Za-z0-9_-]{1,57}$",
+    )
+
+
+class IndicatorSettings(SettingsGroup):
+    """What is computed of the candles. After a change every symbol's collection is computed anew, once."""
+
+    title: ClassVar = "Candles"
+
+    lateness: int = setting(
+        "Newer candles of a symbol after which one may still come, or be corrected",
+        "10",
+        "candles",
+        default=10,
+        ge=0,
+        le=1000,
+    )
+    ema_periods: Annotated[tuple[Period, ...], BeforeValidator(_list), AfterValidator(_periods)] = setting(
+        "Periods of the exponential averages, each a field ema_<period>",
+        "12,26,50,200",
+        "candles, by commas",
+        default=(12, 16, 26, 30, 200),
+    )
+    macd_fast: Period = setting("Period of MACD's fast average", "12", "candles", default=12)
+    macd_slow: Period = setting(
+        "Period of MACD's slow average; longer than MACD_FAST", "26", "candles", default=26, validate_default=True
+    )
+    trends: Annotated[tuple[str, ...], BeforeValidator(_trends)] = setting(
+        "Further trends: rsi (Wilder's, 14 candles), bollinger (20 candles, 2 deviations), vwap (since the session "
+        "began), atr (14 candles); none for none of them",
+        "rsi,vwap",
+        "names, by commas",
+        default=TRENDS,
+    )
+
+    @field_validator("macd_slow")
+    @classmethod
+    def _slower(cls, slow: int, info: ValidationInfo) -> int:
+        if slow <= info.data.get("macd_fast", 0):
+            raise ValueError("is not longer than MACD_FAST")
+        return slow
+
+    @property
+    def plan(self) -> Plan:
+        """What is computed."""
+        return Plan(self.ema_periods, self.macd_fast, self.macd_slow, self.trends)

@@ -1,0 +1,25 @@
+"""Symbols and the names of what is kept of each: its topic, and its collection of the same name."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_TOPIC: Final = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,239}", re.ASCII)
+_RESERVED: Final = ("system.", "__")
+
+
+def topic_of(symbol: str) -> str:
+    """`AAPL` → `aapl`, `BTC/USD` → `btc-usd`."""
+    return symbol.strip().lower().replace("/", "-")
+
+
+def topics_of(symbols: tuple[str, ...]) -> tuple[str, ...]:
+    """The topics of symbols that each have one of their own. Raises `ValueError`."""
+    topics = tuple(map(topic_of, symbols))
+    for symbol, topic in zip(symbols, topics, strict=True):
+        if not _TOPIC.fullmatch(topic) or topic.startswith(_RESERVED) or topic.endswith(".letters"):
+            raise ValueError(f"holds {symbol!r}, which can be the name neither of a topic nor of a collection")
+        if topics.count(topic) > 1:
+            raise ValueError(f"holds {symbol!r} twice, or another symbol of the same topic")
+    return topics
