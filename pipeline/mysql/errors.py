@@ -20,15 +20,39 @@ CONDEMNING: Final = frozenset({1216, 1264, 1366, 1406, 1452, 3819, 4025})
 the parent's table), check constraint (3819 on MySQL, 4025 on MariaDB)."""
 
 TRANSIENT: Final = frozenset(
-    {1020, 1040, 1053, 1152, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1290, 1317, 1792, 1836, 1927, 3024, 3101, 4031}
+    {
+        1020,
+        1040,
+        1047,
+        1053,
+        1152,
+        1158,
+        1159,
+        1160,
+        1161,
+        1203,
+        1205,
+        1213,
+        1290,
+        1317,
+        1412,
+        1792,
+        1836,
+        1927,
+        1969,
+        3024,
+        3101,
+        4031,
+    }
 )
 """Heals by itself: deadlock, lock wait, read-only, shutting down, too many connections, killed, cut off."""
 
-LOST: Final = frozenset({1053, 1152, 1158, 1159, 1160, 1161, 1290, 1836, 1927, 4031})
+LOST: Final = frozenset({1047, 1053, 1152, 1158, 1159, 1160, 1161, 1290, 1792, 1836, 1927, 4031})
 """After these, as after every error of the client itself (2000–2999), the connection is of no more use.
 
-A server that has become read-only (1290, 1836) may stay up as a replica while its name already leads to another: only a
-new connection looks the name up again.
+A server that has become read-only (1290, 1836), or has left its cluster (1047), may stay up while its name already
+leads to another: only a new connection looks the name up again. One that began while the server's default was READ ONLY
+stays so (1792).
 """
 
 TLS_FAILED: Final = 2026

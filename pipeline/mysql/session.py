@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,24 +10,10 @@ from mysql.connector.abstracts import MySQLConnectionAbstract
 
 from pipeline.mysql.errors import AccessDenied, translated
 from pipeline.mysql.location import Credentials, Login, MysqlLocation
+from pipeline.mysql.session_settings import SERVICE, keep
 from pipeline.runtime.errors import Fatal, Halted, PipelineError, Transient
 
-SESSION: Final = (
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    "SET SESSION sql_mode = 'TRADITIONAL', time_zone = '+00:00', wait_timeout = 30, innodb_lock_wait_timeout = 5",
-)
-EXPECTED: Final[Mapping[str, str]] = {
-    "isolation": "READ-COMMITTED",
-    "time_zone": "+00:00",
-    "character_set_client": "utf8mb4",
-    "character_set_connection": "utf8mb4",
-    "wait_timeout": "30",
-    "innodb_lock_wait_timeout": "5",
-}
-_READ_BACK: Final = (
-    "SHOW SESSION VARIABLES WHERE Variable_name IN ('transaction_isolation', 'tx_isolation', 'sql_mode', 'time_zone', "
-    "'character_set_client', 'character_set_connection', 'wait_timeout', 'innodb_lock_wait_timeout')"
-)
+CONNECTOR: Final = f"mysql-connector-python {mysql.connector.__version__}"
 _CLOCK: Final = "SELECT SLEEP(0.001), SYSDATE(6) > NOW(6)"
 
 
@@ -64,7 +49,11 @@ class Database:
         )
 
     def connect(self) -> MySQLConnectionAbstract:
-        """A connection with its session settings verified. Raises `Transient` (server away), `Halted` (refused)."""
+        """A connection with its session settings verified. Raises `Transient` (server away), `Halted` (refused).
+
+        Raises `Fatal` where the connector's C extension is missing: a service that is slow for that reason is not found
+        out by anything else.
+        """
         connection = self._logged_in()
         try:
             with translated():
@@ -91,6 +80,10 @@ class Database:
             raise Transient(f"{error}, also with credentials read anew: is a rotation under way?") from None
 
     def _opened(self, login: Login) -> Any:
+        if not mysql.connector.HAVE_CEXT:
+            raise Fatal(
+                "mysql-connector-python has no C extension here: install the version that requirements.txt pins"
+            )
         plugin = {} if login.plugin is None else {"auth_plugin": login.plugin}
         with translated():
             return mysql.connector.connect(
@@ -114,20 +107,12 @@ class Database:
 def _prepare(connection: Any) -> None:
     """Set what every connection needs, read it back, refuse a server that does otherwise."""
     with connection.cursor() as cursor:
-        for statement in SESSION:
-            cursor.execute(statement)
-        cursor.execute(_READ_BACK)
-        found = {("isolation" if "isolation" in name else name): str(value) for name, value in cursor.fetchall()}
+        keep(cursor, SERVICE)
         cursor.execute(_CLOCK)
         ((_, clock_runs),) = cursor.fetchall()
     connection.rollback()
-    wrong = [f"{name} is {found.get(name)}" for name, value in EXPECTED.items() if found.get(name) != value]
-    if "STRICT_ALL_TABLES" not in found.get("sql_mode", ""):
-        wrong.append("sql_mode is not strict")
     if not clock_runs:
-        wrong.append("SYSDATE stands still (sysdate-is-now)")
-    if wrong:
-        raise Halted("the database does not keep the session settings: " + ", ".join(wrong))
+        raise Halted("the database does not keep the session settings: SYSDATE stands still (sysdate-is-now)")
 
 
 def _require_encryption(connection: Any) -> None:
@@ -137,9 +122,3 @@ def _require_encryption(connection: Any) -> None:
     connection.rollback()
     if not cipher:
         raise Halted("the connection is not encrypted, though sslMode=REQUIRED, or more than that, asks for it")
-
-
-def check_client() -> None:
-    """Raises `Fatal` where the connector's C extension is missing: it would fall back to pure Python silently."""
-    if not mysql.connector.HAVE_CEXT:
-        raise Fatal("mysql-connector-python has no C extension here: install the version of requirements.txt")

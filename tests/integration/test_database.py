@@ -11,9 +11,9 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
+import mysql.connector
 import pytest
 
-from pipeline.mysql import session as module
 from pipeline.mysql.database import ConnectionLost, Connections, Database, DuplicateEvent, Lane, RowRefused, Transaction
 from pipeline.mysql.location import parse_mysql_location
 from pipeline.runtime.errors import Fatal, Halted, PipelineError, Transient
@@ -118,15 +118,11 @@ def test_what_nobody_foresaw_halts(pool: Connections) -> None:
         transaction.query("SELECT no_such_column FROM stocks")
 
 
-def test_every_connection_has_the_session_settings_and_a_server_that_ignores_them_is_refused(
+def test_a_connector_without_its_c_extension_ends_the_start_in_one_line(
     where: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where.connect().close()
-    monkeypatch.setattr(module, "SESSION", module.SESSION[1:])
-    with pytest.raises(Halted, match="isolation is REPEATABLE-READ"):
-        where.connect()
-    monkeypatch.setattr(module, "SESSION", ("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",))
-    with pytest.raises(Halted, match="wait_timeout is"):
+    monkeypatch.setattr(mysql.connector, "HAVE_CEXT", False)
+    with pytest.raises(Fatal, match="no C extension"):
         where.connect()
 
 
@@ -174,6 +170,16 @@ def test_a_connection_to_a_server_that_became_read_only_is_not_used_again(clerk:
     with lane.transaction() as transaction:
         assert transaction.query("SELECT CONNECTION_ID()") != before, "its name may lead to another server by now"
     connections.close()
+
+
+def test_a_connection_that_may_only_read_is_not_used_again(pool: Connections) -> None:
+    """As one that began while the server's default was READ ONLY: 1792, whatever the server is by now."""
+    lane = pool.lane()
+    with lane.transaction() as transaction:
+        transaction.execute("SET SESSION TRANSACTION READ ONLY")
+    with pytest.raises(ConnectionLost, match="1792"):
+        insert(lane, quote(b"a" * 16))
+    insert(lane, quote(b"a" * 16))
 
 
 def test_the_locks_of_a_lost_connection_are_ended_by_the_next_one(pool: Connections, database: Schema) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import mysql.connector
 import pytest
 
 from card_transactions.alerts import SENDER
@@ -96,6 +97,27 @@ def test_a_database_without_tls_is_a_failure_where_tls_is_asked_for(without_tls:
     found = check(bank, code=1, MYSQL_LOC=f"{bank.environment['MYSQL_LOC']}?sslMode=REQUIRED")
     assert found["database"]["state"] == "FAIL"
     assert "not encrypted" in found["database"]["text"] and "turn TLS on" in found["database"]["remedy"]
+
+
+def test_variables_that_somebody_has_changed_at_the_server_are_named(bank: Operated) -> None:
+    assert check(bank)["session variables"]["state"] == "ok"
+    bank.schema.execute("SET GLOBAL unique_checks = 0")
+    bank.schema.execute("SET GLOBAL sql_select_limit = 1000")
+    try:
+        found = check(bank)["session variables"]
+    finally:
+        bank.schema.execute("SET GLOBAL unique_checks = 1")
+        bank.schema.execute("SET GLOBAL sql_select_limit = 18446744073709551615")
+    assert found["state"] == "warn"
+    assert found["text"] == "changed at the server: sql_select_limit=1000, unique_checks=OFF"
+
+
+def test_a_connector_without_its_c_extension_fails(bank: Operated, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "with its C extension" in check(bank)["connector"]["text"]
+    monkeypatch.setattr(mysql.connector, "HAVE_CEXT", False)
+    found = check(bank, code=1)["database"]
+    assert (found["state"], "C extension" in found["text"]) == ("FAIL", True)
+    assert "requirements.txt" in found["remedy"]
 
 
 def test_rights_are_tried_and_the_missing_ones_named(bank: Operated) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from typing import Final
 
 from pipeline.applying.domain import EventTable
-from pipeline.mysql.database import Transaction
+from pipeline.mysql.database import Transaction, translated
+from pipeline.mysql.session import CONNECTOR
+from pipeline.mysql.session_settings import changed_at_the_server
 from pipeline.mysql.table_growth import growth
 from pipeline.operations.check.finding import Finding, fail, looked, ok, warn
 from pipeline.operations.description import Attempt
@@ -29,6 +32,7 @@ _REMEDIES: Final = {
     "2005": "MYSQL_LOC's host has no address: mend the name or the DNS",
     "2026": "TLS failed: MYSQL_SSL_CA has to hold the server's authority, sslMode has to be one that the server speaks",
     "2061": "set sslMode=VERIFY_IDENTITY in MYSQL_LOC: MySQL takes no password in clear but what it knows already",
+    "C extension": "make the image, or the virtual environment, anew from requirements.txt",
     "encrypted": "turn TLS on at the server, or choose another sslMode in MYSQL_LOC if its network is your own",
 }
 
@@ -55,7 +59,9 @@ def check_database(bench: Workbench, tasks: int) -> Iterator[Finding]:
         remedy = next((remedy for sign, remedy in _REMEDIES.items() if sign in str(error)), "see the server's own log")
         yield fail("database", str(error), remedy)
         return
+    yield ok("connector", f"{CONNECTOR} with its C extension")
     yield from looked("database", lambda: bench.work(lambda t: list(_server(bench, t))), "run this again")
+    yield from looked("session variables", lambda: _variables(bench), "run this again")
     yield from looked("schema", lambda: _schema(bench), "run `python -m migrations` as a user who may change tables")
     for attempt in (*bench.bank.attempts, *_written(bench)):
         yield _tried(bench, attempt)
@@ -84,6 +90,17 @@ def _server(bench: Workbench, transaction: Transaction) -> Iterator[Finding]:
     else:
         remedy = "turn TLS on at the server and set sslMode=VERIFY_IDENTITY in MYSQL_LOC"
         yield warn("encryption", f"none ({mode_name}): passwords and payments can be read on the way", remedy)
+
+
+def _variables(bench: Workbench) -> Iterator[Finding]:
+    with closing(bench.database.connect()) as connection, translated(), closing(connection.cursor()) as cursor:
+        changed = changed_at_the_server(cursor)
+    if changed:
+        named = ", ".join(f"{name}={value}" for name, value in sorted(changed.items()))
+        remedy = "set the server's defaults back: this service keeps its own on every connection, others inherit these"
+        yield warn("session variables", f"changed at the server: {named}", remedy)
+    else:
+        yield ok("session variables", "set and read back on every connection; the server's defaults do no harm either")
 
 
 def _schema(bench: Workbench) -> Iterator[Finding]:
