@@ -23,6 +23,7 @@ import migrations
 from pipeline.mysql.location import parse_mysql_location
 from tests import servers
 from tests.faults.proxy import Cut, cutting
+from tests.kafka import broker
 from tests.schema import Schema
 
 pytest_plugins = ["tests.durations"]
@@ -123,3 +124,13 @@ def kinesis_local() -> Iterator[str]:
     """The URL of kinesis-local, shared like moto's."""
     with servers.kinesis_local() as endpoint:
         yield endpoint.url
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Kafka broker's address. Shared, so tests choose topics of their own; one that kills its broker starts one."""
+    if given := os.environ.get("KAFKA_TEST_BROKERS"):
+        yield given
+    else:
+        with broker(tmp_path_factory.mktemp("kafka")) as private:
+            yield private.bootstrap
