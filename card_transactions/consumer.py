@@ -15,6 +15,7 @@ from card_transactions.messages import CardPayment
 from card_transactions.tables import CARD_TRANSACTIONS, FRAUD_ALERTS, alert, row
 from pipeline.applying.domain import Decision, EventTable, Row
 from pipeline.messages.records import Event
+from pipeline.messages.usual import KeyType, MessageType
 
 _EPOCH = datetime(1970, 1, 1)
 
@@ -25,6 +26,8 @@ class CardTransactions:
     type = "card_transaction"
     table = CARD_TRANSACTIONS
     expected_status = ACCEPTED
+    usual_message: MessageType = messages.UsualCardPayment
+    usual_key: KeyType = messages.CardPaymentKey
 
     def __init__(self, weights: FraudWeights) -> None:
         self._weights = weights

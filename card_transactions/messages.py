@@ -5,19 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from bank.money import AMOUNT
 from pipeline.messages import redaction
-from pipeline.messages.fields import INT_UNSIGNED, WRONG_TYPE, Fields, decimal, integer, secret, text, timestamp
+from pipeline.messages.fields import (
+    INT_UNSIGNED,
+    WRONG_TYPE,
+    Fields,
+    as_decimal,
+    as_secret,
+    as_timestamp,
+    decimal,
+    integer,
+    secret,
+    text,
+    timestamp,
+)
+from pipeline.messages.usual import Id, UsualKey, UsualMessage
 from pipeline.runtime.errors import Rejected
 
 BAD_LOCATION: Final = "bad_location"
 LONGEST_MEMO: Final = 55
 HIGHEST_CARD_NUMBER: Final = 10**16 - 1
 
+_KEY: Final = b"card:%d"
 _KEPT: Final[Mapping[str, redaction.Redaction]] = {
     "id": redaction.label,
     "card_num": redaction.card_number,
@@ -50,6 +64,45 @@ class CardPayment(msgspec.Struct, frozen=True, gc=False):
         return f"CardPayment(card_num={redaction.card_number(self.card_num)}, merchant={self.merchant_account_id})"
 
 
+CardNumber = Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_CARD_NUMBER)]
+
+
+class UsualCardPayment(UsualMessage, tag="card_transaction"):
+    """A card payment as it is mostly written."""
+
+    card_num: CardNumber
+    merchant_account_id: Id
+    memo: Annotated[str, msgspec.Meta(max_length=LONGEST_MEMO)]
+    transfer_value: Any
+    time_stamp: str
+    pin: Any = None
+    cvc1: Any = None
+    cvc2: Any = None
+    location: str | None = None
+
+    def message(self) -> CardPayment:
+        return CardPayment(
+            self.card_num,
+            self.merchant_account_id,
+            self.memo,
+            as_decimal(self.transfer_value, "transfer_value", AMOUNT),
+            as_secret(self.pin, "pin"),
+            as_secret(self.cvc1, "cvc1"),
+            as_secret(self.cvc2, "cvc2"),
+            _as_location(self.location),
+            as_timestamp(self.time_stamp, "time_stamp"),
+        )
+
+
+class CardPaymentKey(UsualKey, tag="card_transaction"):
+    """The card."""
+
+    card_num: CardNumber
+
+    def key(self) -> bytes:
+        return _KEY % self.card_num
+
+
 def parse(fields: Fields) -> CardPayment:
     """Raises `Rejected` for the first field, in the order of the class, that cannot be read."""
     return CardPayment(
@@ -68,7 +121,7 @@ def parse(fields: Fields) -> CardPayment:
 def ordering_key(fields: Fields) -> bytes | None:
     """The card; None where its number cannot be read."""
     try:
-        return b"card:%d" % integer(fields, "card_num", HIGHEST_CARD_NUMBER)
+        return _KEY % integer(fields, "card_num", HIGHEST_CARD_NUMBER)
     except Rejected:
         return None
 
@@ -80,7 +133,10 @@ def payload(fields: Fields) -> dict[str, object]:
 
 def _location(fields: Fields) -> str | None:
     """Two letters A to Z of either case, as sent; absent or null is None, an empty text is refused."""
-    value = fields.get("location")
+    return _as_location(fields.get("location"))
+
+
+def _as_location(value: object) -> str | None:
     if value is None:
         return None
     if type(value) is not str:

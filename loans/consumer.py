@@ -12,6 +12,7 @@ from loans.messages import LoanPayment
 from loans.tables import LOAN_PAYMENTS, row
 from pipeline.applying.domain import Decision, Row
 from pipeline.messages.records import Event
+from pipeline.messages.usual import KeyType, MessageType
 
 
 class Loans:
@@ -20,6 +21,8 @@ class Loans:
     type = "loan_payment"
     table = LOAN_PAYMENTS
     expected_status = ACCEPTED
+    usual_message: MessageType = messages.UsualLoanPayment
+    usual_key: KeyType = messages.LoanPaymentKey
 
     def parse(self, fields: Mapping[str, object]) -> LoanPayment:
         return messages.parse(fields)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from bank.money import AMOUNT
 from pipeline.messages import redaction
-from pipeline.messages.fields import INT_UNSIGNED, Fields, decimal, integer, timestamp
+from pipeline.messages.fields import INT_UNSIGNED, Fields, as_decimal, as_timestamp, decimal, integer, timestamp
+from pipeline.messages.usual import Id, UsualKey, UsualMessage
 from pipeline.runtime.errors import Rejected
 
+_KEY: Final = b"account:%d"
 _KEPT: Final[Mapping[str, redaction.Redaction]] = {
     "id": redaction.label,
     "loan_id": redaction.number,
@@ -33,6 +35,32 @@ class LoanPayment(msgspec.Struct, frozen=True, gc=False):
     time_stamp: datetime
 
 
+class UsualLoanPayment(UsualMessage, tag="loan_payment"):
+    """A loan payment as it is mostly written."""
+
+    loan_id: Id
+    account_id: Id
+    amount: Any
+    time_stamp: str
+
+    def message(self) -> LoanPayment:
+        return LoanPayment(
+            self.loan_id,
+            self.account_id,
+            as_decimal(self.amount, "amount", AMOUNT),
+            as_timestamp(self.time_stamp, "time_stamp"),
+        )
+
+
+class LoanPaymentKey(UsualKey, tag="loan_payment"):
+    """The account that pays."""
+
+    account_id: Id
+
+    def key(self) -> bytes:
+        return _KEY % self.account_id
+
+
 def parse(fields: Fields) -> LoanPayment:
     """Raises `Rejected` for the first field, in the order of the class, that cannot be read."""
     return LoanPayment(
@@ -46,7 +74,7 @@ def parse(fields: Fields) -> LoanPayment:
 def ordering_key(fields: Fields) -> bytes | None:
     """The account that pays; None where it cannot be read."""
     try:
-        return b"account:%d" % integer(fields, "account_id", INT_UNSIGNED)
+        return _KEY % integer(fields, "account_id", INT_UNSIGNED)
     except Rejected:
         return None
 

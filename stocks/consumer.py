@@ -9,6 +9,7 @@ from bank.needs import Needs
 from bank.statuses import ACCEPTED
 from pipeline.applying.domain import Decision, Row
 from pipeline.messages.records import Event
+from pipeline.messages.usual import KeyType, MessageType
 from stocks import messages, rules
 from stocks.messages import Quote
 from stocks.tables import STOCKS, row
@@ -22,6 +23,8 @@ class Stocks:
     type = "stock"
     table = STOCKS
     expected_status = ACCEPTED
+    usual_message: MessageType = messages.UsualQuote
+    usual_key: KeyType = messages.QuoteKey
 
     def parse(self, fields: Mapping[str, object]) -> Quote:
         return messages.parse(fields)

@@ -9,6 +9,7 @@ from bank.needs import Needs
 from bank.statuses import ACCEPTED
 from pipeline.applying.domain import Decision, Row
 from pipeline.messages.records import Event
+from pipeline.messages.usual import KeyType, MessageType
 from transactions import messages, rules
 from transactions.messages import Transfer
 from transactions.tables import TRANSACTIONS, row
@@ -20,6 +21,8 @@ class Transactions:
     type = "transaction"
     table = TRANSACTIONS
     expected_status = ACCEPTED
+    usual_message: MessageType = messages.UsualTransfer
+    usual_key: KeyType = messages.TransferKey
 
     def parse(self, fields: Mapping[str, object]) -> Transfer:
         return messages.parse(fields)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from pipeline.messages.records import Event
+from pipeline.messages.usual import KeyType, MessageType
 from pipeline.mysql.database import Transaction
 from pipeline.runtime.errors import PipelineError
 
@@ -92,6 +93,10 @@ class Domain(Protocol):
     table: EventTable
     expected_status: int
     """The status that most messages get: rows are made ready with it while nothing is locked."""
+    usual_message: MessageType
+    """The message as it is mostly written, decoded in one go: says what `parse` says, or raises a doubt."""
+    usual_key: KeyType
+    """The same of `ordering_key`."""
 
     def parse(self, fields: Mapping[str, object]) -> Any:
         """The message that `fields` (decoded JSON, floats as Decimal) says. Raises `Rejected`."""

@@ -13,6 +13,7 @@ from pipeline.messages.decoding import decode
 from pipeline.messages.fields import Fields, whole
 from pipeline.messages.identity import identity
 from pipeline.messages.records import Block, Event, Extent, Letter, Record, Skipped, block, whole_block
+from pipeline.messages.usual import DOUBTS, MessageType, UsualDecoder, UsualKey
 from pipeline.runtime.errors import Rejected
 
 MISSING_TYPE: Final = "missing_type"
@@ -25,9 +26,25 @@ class Router:
     def __init__(self, stream: str, routes: Mapping[str, Domain]) -> None:
         self._stream = stream
         self.routes = dict(routes)
+        domains = self.routes.values()
+        self._types: dict[MessageType, str] = {domain.usual_message: domain.type for domain in domains}
+        nullable = [name for kind in self._types for name in kind.nullable]
+        self._usual_messages = UsualDecoder(self._types, nullable)
+        self._usual_keys: UsualDecoder[UsualKey] = UsualDecoder([domain.usual_key for domain in domains], nullable)
+
+    def __reduce__(self) -> tuple[type[Router], tuple[str, dict[str, Domain]]]:
+        return Router, (self._stream, self.routes)
 
     def key_of(self, record: Record) -> int:
-        """32-bit hash of the ordering key; of type and position where there is none to read. Takes any bytes."""
+        """32-bit hash of the ordering key; of type and position where there is none to read. Takes any bytes.
+
+        The usual message is not parsed for that: its key alone is picked out of it.
+        """
+        if record.flaw is None:
+            try:
+                return crc32(self._usual_keys.decode(record.data).key())
+            except DOUBTS:
+                pass
         type_ = ""
         try:
             fields = _fields(record)
@@ -52,6 +69,21 @@ class Router:
 
     def interpret(self, record: Record) -> Event[Any] | Letter | Skipped:
         """What the record says. Its status comes first: with one other than 0 nothing else is looked at."""
+        return self._usual(record) or self._read(record)
+
+    def _usual(self, record: Record) -> Event[Any] | None:
+        """The event of a message as it is mostly written; None where any doubt is left."""
+        if record.flaw is not None:
+            return None
+        try:
+            sent = self._usual_messages.decode(record.data)
+            type_ = self._types[type(sent)]
+            return Event(identity(self._stream, record, type_, sent.id), type_, record, sent.message())
+        except DOUBTS:
+            return None
+
+    def _read(self, record: Record) -> Event[Any] | Letter | Skipped:
+        """Field by field."""
         fields: Fields = {}
         type_: str | None = None
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from copy import copy
+from typing import Any
 
 from msgspec.structs import asdict
 
@@ -13,13 +15,33 @@ from loans.consumer import Loans
 from pipeline.applying.domain import Domain
 from pipeline.applying.routing import Router
 from pipeline.messages.identity import identity
-from pipeline.messages.records import Event, Letter, Record
+from pipeline.messages.records import Event, Letter, Record, Skipped
+from pipeline.messages.usual import UsualKey, UsualMessage
 from stocks.consumer import Stocks
 from tests.model.reading import Message, Unreadable, read
 from transactions.consumer import Transactions
 
 DOMAINS: tuple[Domain, ...] = (Transactions(), CardTransactions(FraudWeights()), Loans(), Stocks())
 ROUTES: Mapping[str, Domain] = {domain.type: domain for domain in DOMAINS}
+ROUTER = Router("stream", ROUTES)
+
+
+class Never(UsualMessage, tag="never"):
+    """What no message is."""
+
+
+class NoKey(UsualKey, tag="never"):
+    """The same of its key."""
+
+
+def _careful(domain: Domain) -> Domain:
+    careful = copy(domain)
+    careful.usual_message, careful.usual_key = Never, NoKey
+    return careful
+
+
+CAREFUL = Router("stream", {domain.type: _careful(domain) for domain in DOMAINS})
+"""Reads every message field by field."""
 STAMP = "2021-10-06 11:28:47.209401"
 TRANSFER = {"origin_accounts_id": 1, "destination_accounts_id": 2, "memo": "a", "transfer_value": 1.5}
 PAYMENT = {"card_num": 4000000000000001, "merchant_account_id": 2, "memo": "a", "transfer_value": 1.5}
@@ -77,10 +99,21 @@ WHOLE = (
 )
 
 
+def _told(outcome: Event[Any] | Letter | Skipped) -> object:
+    """Of a message each field as it is written: 1.50 is not 1.5."""
+    if isinstance(outcome, Event):
+        return outcome.identity, outcome.type, type(outcome.message), repr(asdict(outcome.message))
+    return outcome
+
+
 def differences(data: bytes) -> Iterator[str]:
-    """How the service reads `data` otherwise than the model does."""
+    """How the service reads `data` otherwise than the model does, or in one go otherwise than field by field."""
     model, record = read(data), Record("shard", "1", 0, 1000, data)
-    service = Router("stream", ROUTES).interpret(record)
+    service, careful = ROUTER.interpret(record), CAREFUL.interpret(record)
+    if _told(service) != _told(careful):
+        yield "another reading field by field"
+    if isinstance(careful, Event) and ROUTER.key_of(record) != CAREFUL.key_of(record):
+        yield "another key"
     if isinstance(model, Unreadable) or isinstance(service, Letter):
         if not (isinstance(model, Unreadable) and isinstance(service, Letter)):
             yield f"{type(model).__name__} in the model, {type(service).__name__} in the service"

@@ -17,6 +17,7 @@ from pipeline.applying.domain import Decision, EventTable, Row
 from pipeline.applying.routing import Router
 from pipeline.messages.decoding import decode
 from pipeline.messages.records import Event, Letter, Record, Skipped
+from pipeline.messages.usual import UsualKey, UsualMessage
 from stocks import messages as stocks
 from transactions import messages as transactions
 
@@ -32,6 +33,12 @@ MESSAGES: Final[dict[str, Any]] = {
     "stock": stocks,
 }
 TYPES: Final = tuple(MESSAGES)
+USUAL: Final[dict[str, tuple[type[UsualMessage], type[UsualKey]]]] = {
+    "transaction": (transactions.UsualTransfer, transactions.TransferKey),
+    "card_transaction": (card_transactions.UsualCardPayment, card_transactions.CardPaymentKey),
+    "loan_payment": (loans.UsualLoanPayment, loans.LoanPaymentKey),
+    "stock": (stocks.UsualQuote, stocks.QuoteKey),
+}
 
 patient: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 JSON: Final = st.recursive(
@@ -50,6 +57,7 @@ class Reading:
     def __init__(self, type_: str) -> None:
         self.type = type_
         self.table = EventTable(f"{type_}s", ())
+        self.usual_message, self.usual_key = USUAL[type_]
 
     def parse(self, fields: Mapping[str, object]) -> Any:
         return MESSAGES[self.type].parse(fields)
