@@ -71,8 +71,8 @@ class Bench:
         """(c) on a Master and two Workers of one core each."""
         with servers.spark_cluster(workers=2, cores=1) as cluster:
             keys = {"ACCESS_KEY": "test", "SECRET_KEY": "test"}  # the standard variables stay in the driver
-            settings = {**self.settings, **keys, "SPARK_MASTER": cluster.url, "NUM_CORES": "1"}
-            return replace(self, settings=settings).path("cluster")
+            spark = {"SPARK_MASTER": cluster.url, "SPARK_ALLOW_PLAINTEXT": "true", "NUM_CORES": "1"}
+            return replace(self, settings={**self.settings, **keys, **spark}).path("cluster")
 
     def many_shards(self, shards: int = 1_000, moving: int = 200, batches: int = 40) -> Result:
         """The driver's own part of a batch."""

@@ -27,6 +27,7 @@ class Options(msgspec.Struct):
     """`shards`: records per shard. `seconds`: that applying a batch takes. `cap`: records of one shard in one batch.
 
     `spark`: options of its context. `waits`: the stream stays empty until there is a file `go` in the folder.
+    `plaintext`: whether its processes may speak in clear.
     """
 
     shards: dict[str, int]
@@ -36,6 +37,7 @@ class Options(msgspec.Struct):
     until_caught_up: bool = False
     spark: dict[str, str] = {}
     waits: bool = False
+    plaintext: bool = True
 
 
 class FakeJob(Process):
@@ -101,11 +103,9 @@ def spark_submit() -> str:
     return str(Path(home.origin).parent / "bin" / "spark-submit")
 
 
-def main(folder: Path, options: Options) -> int:
+def consume(folder: Path, options: Options) -> None:
     from pipeline.dstream.driver import Driver
     from pipeline.dstream.stream import SparkBatch, run
-    from pipeline.runtime import logs
-    from pipeline.runtime.errors import PipelineError
     from pipeline.runtime.stopping import StopSignal
     from pipeline.spark.context import build_context
     from tests.fakes import MemoryReader, MemorySource, Recorder, split
@@ -115,10 +115,9 @@ def main(folder: Path, options: Options) -> int:
             done = {shard: through.sequence for shard, through in self.committed.items()}
             (folder / "committed").write_text(json.dumps(done))
 
-    logs.configure()
     stop = StopSignal()
     stop.listen()
-    context = build_context("fake", ["pipeline", "tests"], options.spark)
+    context = build_context("fake", ["pipeline", "tests"], options.spark, allow_plaintext=options.plaintext)
     (folder / "jvm").write_text(str(context._jvm.ProcessHandle.current().pid()))  # type: ignore[union-attr]
     reader = MemoryReader(options.shards, gate=folder / "go" if options.waits else None)
     source = Noting(reader, max_records=options.cap)
@@ -126,8 +125,16 @@ def main(folder: Path, options: Options) -> int:
     driver = Driver(
         source, batch, partitions=2, batch_length=options.batch_length, until_caught_up=options.until_caught_up
     )
+    run(context, driver, options.batch_length, stop)
+
+
+def main(folder: Path, options: Options) -> int:
+    from pipeline.runtime import logs
+    from pipeline.runtime.errors import PipelineError
+
+    logs.configure()
     try:
-        run(context, driver, options.batch_length, stop)
+        consume(folder, options)
     except PipelineError as error:
         sys.stderr.write(f"ended: {error}\n")
         return 1

@@ -76,7 +76,9 @@ class Service:
 
     def _consume(self, stop: StopSignal, helpers: Sequence[Helper], until_caught_up: bool) -> None:
         settings = self._settings
-        context = build_context(NAME, self._packages(), options(settings))
+        context = build_context(
+            NAME, self._packages(), options(settings), allow_plaintext=settings.spark_allow_plaintext
+        )
         source, partition = self._source(), self._partition()
         batch = SparkBatch(
             context, source.reader, self._router.split, partition.apply, settings.partitions, settings.aws()

@@ -22,6 +22,13 @@ class SparkSettings(SettingsGroup):
         "URL, or local[threads]",
         default=None,
     )
+    spark_allow_plaintext: bool = setting(
+        "Whether driver and executors may speak in clear, as they do in a standalone cluster (spark://) that has no "
+        "secret: whoever listens reads passwords and card codes; else that ends the start",
+        "true",
+        "true or false",
+        default=False,
+    )
     num_cores: Annotated[int, Field(ge=1, le=64)] | None = setting(
         "Cores, so tasks at once, of one executor; without it what the cluster gives", "2", "cores", default=None
     )

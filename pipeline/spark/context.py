@@ -12,8 +12,10 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
 
+from pipeline.runtime.errors import Fatal
 from pipeline.runtime.packing import ROOT, packed
 from pipeline.runtime.stopping import StopSignal
+from pipeline.spark.secrecy import REMEDY, is_in_clear, secrecy
 
 LOG_CONFIGURATION = ROOT / "pipeline" / "runtime" / "log4j2.properties"
 JVM_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
@@ -35,13 +37,19 @@ LOCAL = {
 
 
 def build_context(
-    name: str, packages: Iterable[str], options: Mapping[str, str] = {}, jvm_options: str = JVM_OPTIONS
+    name: str,
+    packages: Iterable[str],
+    options: Mapping[str, str] = {},
+    jvm_options: str = JVM_OPTIONS,
+    *,
+    allow_plaintext: bool = False,
 ) -> SparkContext:
     """The context that spark-submit made, or one of our own; what the user configured wins over our defaults.
 
     The master is spark-submit's, or SPARK_MASTER's, or local[*]. `packages`: those of ours that tasks import. `options`
     win over spark-defaults.conf, and spark-submit's and PYSPARK_SUBMIT_ARGS' over them. `jvm_options`: of driver and
-    executors, as far as none are configured.
+    executors, as far as none are configured. Raises `Fatal` where driver and executors would speak in clear, unless
+    `allow_plaintext`.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     # Where spark-submit has started the JVM, this does nothing but connect.
@@ -49,8 +57,11 @@ def build_context(
     conf = SparkConf(_jvm=gateway.jvm)
     local = re.fullmatch(r"local(\[.*\])?", conf.get("spark.master") or "") is not None
     jvm = {"spark.executor.extraJavaOptions": jvm_options}
-    for option, value in {**DEFAULTS, **jvm, **options, **(LOCAL if local else {}), **_secrecy(conf)}.items():
+    secret = secrecy(dict(conf.getAll()))
+    for option, value in {**DEFAULTS, **jvm, **options, **(LOCAL if local else {}), **secret}.items():
         conf.setIfMissing(option, value)
+    if not allow_plaintext and is_in_clear(dict(conf.getAll())):
+        raise Fatal(f"tasks would take passwords and card codes to {conf.get('spark.master')} in clear: {REMEDY}")
     context = SparkContext(conf=conf, gateway=gateway)
     if not local:
         context.addPyFile(packed(packages))
@@ -63,13 +74,6 @@ def _launch_options(name: str, options: Mapping[str, str], jvm_options: str) -> 
     conf.set("spark.driver.extraJavaOptions", f"{log_options} {jvm_options}")
     conf.set("spark.ui.showConsoleProgress", "false")
     return conf.setMaster(os.environ["SPARK_MASTER"]) if "SPARK_MASTER" in os.environ else conf
-
-
-def _secrecy(conf: SparkConf) -> dict[str, str]:
-    """Spark makes a secret for each application, but not in a standalone cluster: that has one if it was given one."""
-    alone = (conf.get("spark.master") or "").startswith("spark://")
-    secret = conf.contains("spark.authenticate.secret") or not alone
-    return {"spark.authenticate": "true", "spark.network.crypto.enabled": "true"} if secret else {}
 
 
 class _JvmSignal:

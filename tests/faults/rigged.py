@@ -105,7 +105,7 @@ def install(rig: Rig) -> None:
         vars(alerts)["AlertSender"] = partial(alerts.AlertSender, pause=rig.mail_pause)
     run = names["SparkBatch"]
     if not rig.spark:
-        names["build_context"], names["run"] = (lambda *_: None), workers.run
+        names["build_context"], names["run"] = (lambda *_, **__: None), workers.run
         run = partial(workers.WorkerBatch, prepare=partial(in_worker, rig))
     names["SparkBatch"] = lambda *given: RiggedBatch(run(*given), rig, deaths)
     _around(Transaction, "commit", after=lambda *_: deaths.reach("among the effects"))

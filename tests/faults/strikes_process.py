@@ -58,7 +58,7 @@ def worker_killed(scene: Scene, name: str) -> None:
 def executor_killed(scene: Scene, name: str) -> None:
     """On a cluster; the Worker starts another, and Spark runs the tasks there."""
     with spark_cluster(cores=2) as cluster:
-        job = scene.relaunch(settings={"SPARK_MASTER": cluster.url})
+        job = scene.relaunch(settings={"SPARK_MASTER": cluster.url, "SPARK_ALLOW_PLAINTEXT": "true"})
         job.wait_for("batch")
         for _ in range(10 if scene.long else 2):
             scene.working()

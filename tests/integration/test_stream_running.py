@@ -6,6 +6,9 @@ import os
 import signal
 from pathlib import Path
 
+import msgspec
+
+from tests import servers
 from tests.fake_job import FakeJob, Options
 from tests.fakes import everything, noted
 
@@ -56,3 +59,19 @@ def test_the_death_of_spark_ends_the_process_with_1(tmp_path: Path) -> None:
     assert job.ended() == 1
     assert job.committed == {}
     assert "ended: the stream has died" in job.text
+
+
+def test_a_cluster_that_would_be_spoken_to_in_clear_ends_the_start_unless_allowed(tmp_path: Path) -> None:
+    with servers.spark_cluster(workers=1) as cluster:
+        options = Options({"a": 10}, until_caught_up=True)
+        for folder in ("refused", "allowed"):
+            (tmp_path / folder).mkdir()
+        there = {"SPARK_MASTER": cluster.url}
+        closed = msgspec.structs.replace(options, plaintext=False)
+        refused = FakeJob(tmp_path / "refused", closed, environment=there)
+        assert refused.run() == 1
+        assert refused.text.count("SPARK_ALLOW_PLAINTEXT=true") == 1
+        assert "Traceback" not in refused.text
+        allowed = FakeJob(tmp_path / "allowed", options, environment=there)
+        assert allowed.run() == 0, allowed.text[-3000:]
+        assert allowed.committed == {"a": 9}

@@ -56,6 +56,7 @@ ROOMS = {
         "mysql",
         "runtime",
         "settings",
+        "spark",
     },
     "__main__": {"applying", "operations", "settings"},
 }

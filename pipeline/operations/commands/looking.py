@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -43,10 +44,12 @@ def _check(bench: Workbench, tasks: int, as_json: bool) -> int:
     from pipeline.operations.check import aws as check_aws
     from pipeline.operations.check import database as check_database
     from pipeline.operations.check.finding import State, looked, ok
+    from pipeline.operations.check.spark import check_spark
 
     settings, aws = bench.settings, "set AWS' region, keys or role and endpoint so that this machine gets in"
     looks = (
         ("settings", lambda: [ok("settings", f"complete; region {settings.aws_default_region}")]),
+        ("spark", lambda: check_spark(settings, os.environ)),
         ("certificates", lambda: check_database.check_ca(bench)),
         ("database", lambda: check_database.check_database(bench, tasks)),
         ("stream", lambda: check_aws.check_stream(bench)),
