@@ -2,7 +2,8 @@
 
 With TEST_DATABASE=mysql a private MySQL takes the place of the private MariaDB everywhere (`make mysql`), and with
 TEST_DATABASE=mysql://user:password@host:port that server, whatever it is, for the tests that need no server of their
-own; its user has to be allowed to create schemas, and the schemas of this run are dropped.
+own; its user has to be allowed to create schemas, and the schemas of this run are dropped. KAFKA_TEST_BROKERS (a
+bootstrap list) and MONGO_TEST_URI do the same for Kafka and MongoDB.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pipeline.mysql.location import parse_mysql_location
 from tests import servers
 from tests.faults.proxy import Cut, cutting
 from tests.kafka import broker
+from tests.mongo import database as mongo_database
 from tests.schema import Schema
 
 pytest_plugins = ["tests.durations"]
@@ -134,3 +136,13 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     else:
         with broker(tmp_path_factory.mktemp("kafka")) as private:
             yield private.bootstrap
+
+
+@pytest.fixture(scope="session")
+def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URI of a database that speaks MongoDB's protocol. Shared, so tests choose databases of their own."""
+    if given := os.environ.get("MONGO_TEST_URI"):
+        yield given
+    else:
+        with mongo_database(tmp_path_factory.mktemp("mongo")) as private:
+            yield private.uri
