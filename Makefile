@@ -5,13 +5,19 @@ UV := uv==0.13.8
 WORKERS ?= 4
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
-.PHONY: help setup unit test mysql check lint types format lock demo cluster run bench soak deploy teardown clean
+.PHONY: help setup setup-money setup-demo unit test mysql check lint types format lock demo cluster run bench soak deploy teardown clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
 
 setup: ## install what is missing: programs, .venv, emulators (nothing, in no time, once they are there)
-	@bash scripts/setup.sh
+	@bash scripts/setup.sh tests
+
+setup-money:
+	@bash scripts/setup.sh money
+
+setup-demo:
+	@bash scripts/setup.sh $(if $(SERVICE),analytics,money)
 
 unit: setup ## the tests that start no server: seconds
 	@$(PYTHON) -m pytest -q tests/unit
@@ -40,20 +46,20 @@ format: setup ## format the code and mend what ruff can
 
 lock: setup ## write requirements*.txt anew from requirements*.in, with hashes (UPGRADE=1: the newest versions)
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check $(UV)
-	@for list in requirements requirements-analytics requirements-dev requirements-build; do \
+	@for list in requirements requirements-demo requirements-analytics requirements-dev requirements-build; do \
 		echo "$$list.txt"; \
 		$(COMPILE) $(if $(UPGRADE),--upgrade) --allow-unsafe $$list.in -o $$list.txt || exit 1; \
 	done
 	@$(COMPILE) --constraint requirements.txt --no-emit-package pyspark --no-emit-package py4j requirements.in \
 		-o requirements-image.txt
 
-demo: setup ## the whole service on this machine, with traffic, in front of your eyes
-	@$(PYTHON) -m demo
+demo: setup-demo ## the whole service on this machine, with traffic, in front of your eyes (SERVICE=candles, trades: that one)
+	@$(PYTHON) -m demo $(SERVICE)
 
-cluster: setup ## the service as it is deployed, on a Spark cluster of this machine, until Ctrl-C drains it
+cluster: setup-money ## the service as it is deployed, on a Spark cluster of this machine, until Ctrl-C drains it
 	@$(PYTHON) -m demo.cluster
 
-run: setup ## the service, against what the environment names (MYSQL_LOC, CONSUMER_NAME, …)
+run: setup-money ## the service, against what the environment names (MYSQL_LOC, CONSUMER_NAME, …)
 	@$(PYTHON) stream_consumer.py
 
 bench: setup ## how fast it is on this machine

