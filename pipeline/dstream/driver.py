@@ -26,7 +26,7 @@ from pipeline.dstream.source import Source
 from pipeline.messages.batch import Batch, error_of, gathered
 from pipeline.messages.records import END, Range, Report
 from pipeline.observability.health import Health
-from pipeline.runtime.errors import Fatal, Halted, LeaseLost, PipelineError, Transient, Trimmed
+from pipeline.runtime.errors import Fatal, Halted, LeaseLost, PipelineError, TaskDied, Transient, Trimmed
 
 MOST_DEATHS = 10
 QUIET = 60.0
@@ -38,12 +38,6 @@ PAUSE = 1.0
 """Seconds until the leases are asked for again where that failed."""
 
 log = structlog.get_logger()
-
-
-class TaskDied(Transient):
-    """Spark gave a batch up: a worker was killed, an executor lost, a shuffle file gone."""
-
-    waits_for = "Spark"
 
 
 class Helper(Protocol):

@@ -8,24 +8,24 @@ partition, each reads and applies its own, and nothing is shuffled.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import SparkContext
 from pyspark.streaming import StreamingContext
 
-from pipeline.dstream.driver import Driver, TaskDied
+from pipeline.dstream.driver import Driver
 from pipeline.dstream.source import Reader
 from pipeline.dstream.tasks import Applying, Preparation, ReadAndApply, Reading, assigned, is_spread
 from pipeline.messages.records import Block, Extent, Range, Report
-from pipeline.runtime.errors import Fatal
+from pipeline.runtime.errors import Fatal, TaskDied
 from pipeline.runtime.stopping import StopSignal
-from pipeline.spark.context import cause, heed_signals_of_jvm
+from pipeline.spark.context import deaths_told, heed_signals_of_jvm
 
 LOOK = 0.5
 """Seconds between two looks at whether the stream still lives."""
@@ -47,13 +47,13 @@ class SparkBatch:
 
     def __call__(self, ranges: Sequence[Range]) -> list[Report]:
         """Read and apply these ranges; the report of each partition. Raises `TaskDied`."""
-        with _deaths_told():
+        with deaths_told():
             spread = is_spread(ranges, self.partitions)
             return self._spread(ranges, len(ranges)) if spread else self._read_and_apply(ranges)
 
     def warm_up(self) -> None:
         """A batch of nothing: workers start, they and Spark load what they need, which takes seconds, before work."""
-        with suppress(TaskDied), _deaths_told():  # the first batch will say so again
+        with suppress(TaskDied), deaths_told():  # the first batch will say so again
             self._spread((), self.context.defaultParallelism)
 
     def _spread(self, ranges: Sequence[Range], readers: int) -> list[Report]:
@@ -66,15 +66,6 @@ class SparkBatch:
         read_and_apply = ReadAndApply(self.reader, self.split, self.apply, self.preparation)
         shares = self.context.parallelize(assigned(ranges, self.partitions), self.partitions)
         return shares.mapPartitions(read_and_apply).collect()
-
-
-@contextmanager
-def _deaths_told() -> Iterator[None]:
-    """Spark's failures, while a job is put together as while it runs, become `TaskDied`."""
-    try:
-        yield
-    except Py4JJavaError as error:
-        raise TaskDied(cause(error)) from None
 
 
 def run(context: SparkContext, driver: Driver, batch_length: float, stop: StopSignal) -> None:

@@ -23,6 +23,7 @@ PEOPLE = {
     KafkaError.UNKNOWN_TOPIC_OR_PART: "a topic or partition is not there",
     KafkaError._UNKNOWN_TOPIC: "a topic is not there",
     KafkaError._UNKNOWN_PARTITION: "a partition is not there",
+    KafkaError.TOPIC_EXCEPTION: "no name of a topic",
     KafkaError.INVALID_TRANSACTION_TIMEOUT: "the brokers' transaction.max.timeout.ms is too short",
     KafkaError.POLICY_VIOLATION: "the brokers' policy forbids it",
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "no right to a topic",

@@ -33,7 +33,10 @@ PIECE_ROWS, PIECE_BYTES = 1000, 4 << 20
 
 
 class Row(NamedTuple):
-    """What to write, and the place of the record that it comes from. `to`: the topic it goes to."""
+    """What to write, and the place of the record that it comes from.
+
+    `to`: the topic it goes to. `kind`: what it is counted as.
+    """
 
     to: str
     key: bytes | None
@@ -42,6 +45,7 @@ class Row(NamedTuple):
     partition: int
     offset: int
     headers: Sequence[tuple[str, bytes]] = ()
+    kind: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ was overtaken, and ends.
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
@@ -34,10 +35,13 @@ class Overtaken(Fatal):
 
 
 class Written(NamedTuple):
-    """What became of a lane's rows: written now, or dropped since they were out. `committed`: the marks say so now."""
+    """What became of a lane's rows: written now, by kind, or dropped since they were out.
+
+    `committed`: the marks say so now.
+    """
 
     lane: int
-    rows: int
+    rows: Mapping[str, int]
     repeated: int
     committed: bool
 
@@ -46,8 +50,8 @@ class Written(NamedTuple):
 class Lanes:
     """One write to an output, as the tasks of a batch share it. Picklable.
 
-    `name`: of service, flow and output; transactions and groups are called `<name>.<lane>`. `client`: settings of
-    Kafka's client. `run`: this driver's own name. `number`: the how-manieth of its writes to this output this is.
+    `name`: of service, flow and output; transactions and groups are called `<name>.<lane>-of-<count>`. `client`:
+    settings of Kafka's client. `run`: this driver's own name. `number`: of this write among its writes to this output.
     `ours`: lanes that this driver has committed already, where nobody else's marks may be found. `identities`: of the
     topics that marks speak of; a mark of one that has been made anew since counts for nothing. `through`: everything
     before these places is out once this write has gone through. `settle`: also a lane without rows says so.
@@ -76,8 +80,8 @@ class Lanes:
         numbered = iter(rows)
         first = next(numbered, None)
         if first is None and not self.settle:
-            return Written(lane, 0, 0, committed=False)
-        name = f"{self.name}.{lane}"
+            return Written(lane, {}, 0, committed=False)
+        name = f"{self.name}.{lane}-of-{self.count}"
         held = _held.pop(name, None)
         if held is None or held.last != (self.run, self.number - 1):
             held = _Held(Lane(name, self.client), ("", 0))
@@ -92,7 +96,7 @@ class Lanes:
         fresh = _Fresh(rows, {place: mark.offset for place, mark in marks.items()})
         wanted = {place: self._mark(place, offset, marks.get(place)) for place, offset in self.through.items()}
         held.write(fresh, {place: mark for place, mark in wanted.items() if mark != marks.get(place)})
-        return Written(lane, fresh.passed, fresh.dropped, committed=True)
+        return Written(lane, dict(fresh.passed), fresh.dropped, committed=True)
 
     def _counts(self, place: Place, mark: Mark) -> bool:
         return place in self.through and mark.identity == self.identities.get(place[0], "")
@@ -117,12 +121,13 @@ class _Fresh:
 
     def __init__(self, rows: Iterable[Row], out: Mapping[Place, int]) -> None:
         self._rows, self._out = rows, out
-        self.passed = self.dropped = 0
+        self.passed: Counter[str] = Counter()
+        self.dropped = 0
 
     def __iter__(self) -> Iterator[Row]:
         for row in self._rows:
             if row.offset < self._out.get((row.topic, row.partition), 0):
                 self.dropped += 1
             else:
-                self.passed += 1
+                self.passed[row.kind] += 1
                 yield row

@@ -43,6 +43,12 @@ class Transient(PipelineError):
     """Of a retry, as it is counted: deadlock, lock_wait or other."""
 
 
+class TaskDied(Transient):
+    """Spark gave a batch up: a worker was killed, an executor lost, a shuffle file gone."""
+
+    waits_for = "Spark"
+
+
 class Halted(PipelineError):
     """Something that nobody foresaw, or that only people can mend: the batch stops and loses nothing."""
 

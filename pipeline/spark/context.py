@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark import SparkConf, SparkContext
+from pyspark.errors.exceptions.captured import CapturedException
 from pyspark.java_gateway import launch_gateway
 
-from pipeline.runtime.errors import Fatal
+from pipeline.runtime.errors import Fatal, TaskDied
 from pipeline.runtime.packing import ROOT, packed
 from pipeline.runtime.stopping import StopSignal
 from pipeline.spark.secrecy import REMEDY, is_in_clear, secrecy
@@ -100,8 +102,19 @@ def heed_signals_of_jvm(context: SparkContext, stop: StopSignal) -> None:
         jvm.sun.misc.Signal.handle(jvm.sun.misc.Signal(name), _JvmSignal(stop))
 
 
-def cause(error: Py4JJavaError) -> str:
+@contextmanager
+def deaths_told() -> Iterator[None]:
+    """Spark's failures, while a job is put together as while it runs, become `TaskDied`."""
+    try:
+        yield
+    except Py4JJavaError as error:
+        java = error.java_exception
+        raise TaskDied(_alike(str(java.getMessage() or java.getClass().getName()))) from None
+    except CapturedException as error:
+        raise TaskDied(error.getCondition() or _alike(str(error))) from None
+
+
+def _alike(message: str) -> str:
     """The first line of why Spark gave up, without numbers that differ from time to time."""
-    message = str(error.java_exception.getMessage() or error.java_exception.getClass().getName())
     first = message.splitlines()[0].rsplit("Most recent failure:", 1)[-1].strip()
     return re.sub(r"\d+(\.\d+)*", "N", first)[:300]

@@ -17,10 +17,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from pipeline.kafka.lanes import COUNT, Lanes, Written
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from pipeline.kafka.lanes import Lanes
     from pipeline.kafka.places import Place
 
 RECORD = (
@@ -67,8 +68,15 @@ class Batch(Protocol):
     def letters(self, rows: DataFrame) -> None:
         """Write `rows` (columns `LETTER`) to `<topic>.letters` of the topic that each came from, once."""
 
-    def lanes(self, output: str) -> Lanes:
-        """The same for tasks that have rows at hand. `output`: a topic, or "letters"."""
+    def lanes(self, output: str, through: Mapping[Place, int] | None = None, count: int = COUNT) -> Lanes:
+        """The same for tasks that have rows at hand: picklable, for one write. `output`: a topic, or "letters".
+
+        `count`: how many there are; never to be changed. Task n of so many writes to lane n, and only what is dealt to
+        it, the same in a repeated batch. What the tasks are told is given to `wrote`.
+        """
+
+    def wrote(self, output: str, lanes: Lanes, written: Sequence[Written]) -> None:
+        """What came of the tasks that wrote to `lanes`."""
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add to what metrics, status and page say that became of records: accepted, corrected, …

@@ -17,11 +17,11 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from pipeline.dstream.driver import Driver, TaskDied
+from pipeline.dstream.driver import Driver
 from pipeline.dstream.source import Reader
 from pipeline.dstream.tasks import Applying, Deferred, Preparation, ReadAndApply, Reading, Unread, assigned, is_spread
 from pipeline.messages.records import Block, Extent, Range, Report
-from pipeline.runtime.errors import Fatal
+from pipeline.runtime.errors import Fatal, TaskDied
 from pipeline.runtime.stopping import StopSignal
 
 LOOK = 0.05

@@ -14,10 +14,10 @@ import msgspec
 import pytest
 from pyspark import SparkContext
 
-from pipeline.dstream.driver import TaskDied
 from pipeline.dstream.stream import SparkBatch
 from pipeline.messages.batch import gathered
 from pipeline.messages.records import START, Block, Extent, Position, Range, Report
+from pipeline.runtime.errors import TaskDied
 from pipeline.runtime.garbage import freeze_heap
 from pipeline.spark.context import build_context
 from tests.fakes import MemoryReader, MemorySource, Recorder, everything, noted, report_of, split

@@ -13,9 +13,9 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.dstream.driver import MOST_DEATHS, Driver, TaskDied
+from pipeline.dstream.driver import MOST_DEATHS, Driver
 from pipeline.messages.records import Position, Range, Report
-from pipeline.runtime.errors import Fatal, LeaseLost, Transient
+from pipeline.runtime.errors import Fatal, LeaseLost, TaskDied, Transient
 from tests.fakes import Helping, MemoryReader, MemorySource, run_here
 
 PARTITIONS = 2

@@ -29,7 +29,7 @@ ROOMS = {
     "leases": {"aws", "messages", "runtime"},
     "kinesis": {"aws", "leases", "messages", "runtime"},
     "applying": {"dead_letters", "messages", "mysql", "runtime"},
-    "kafka": {"runtime"},
+    "kafka": {"runtime", "settings"},
     "spark": {"runtime"},
     "observability": {"dead_letters", "messages", "mysql", "runtime"},
     "dstream": {
@@ -44,7 +44,7 @@ ROOMS = {
         "settings",
         "spark",
     },
-    "structured": {"kafka"},
+    "structured": {"kafka", "runtime", "settings", "spark"},
     "operations": {
         "applying",
         "aws",
@@ -73,9 +73,12 @@ AWS = {
     "card_transactions/alerts.py",
 }
 ONLY = {
-    "pyspark": {"pipeline/dstream/stream.py", "pipeline/spark/context.py", "pipeline/structured/service.py"},
-    "py4j": {"pipeline/dstream/stream.py", "pipeline/spark/context.py"},
-    "confluent_kafka": {"pipeline/kafka/errors.py", "pipeline/kafka/lane.py"},
+    "pyspark": {"pipeline/dstream/stream.py", "pipeline/spark/context.py"}
+    | {f"pipeline/structured/{name}.py" for name in ("batch", "letters", "query", "service", "session", "sink")}
+    | {f"pipeline/structured/{name}.py" for name in ("source", "tasks")},
+    "py4j": {"pipeline/dstream/stream.py", "pipeline/spark/context.py"}
+    | {f"pipeline/structured/{name}.py" for name in ("query", "run", "session")},
+    "confluent_kafka": {f"pipeline/kafka/{name}.py" for name in ("errors", "lane", "topics")},
     "boto3": {"pipeline/aws.py"},
     "botocore": AWS,
     "mysql": {f"pipeline/mysql/{name}.py" for name in ("database", "errors", "session")}

@@ -9,7 +9,6 @@ import pytest
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
-from pipeline.dstream.driver import TaskDied
 from pipeline.leases.table import TableMissing
 from pipeline.messages.batch import Batch
 from pipeline.messages.records import START, Position, Reached, Report, ShardTimes
@@ -18,7 +17,7 @@ from pipeline.mysql.headroom import share_left
 from pipeline.observability.health import LEAST_TURN, LONGEST_BATCH, LONGEST_START, Health
 from pipeline.observability.metrics import Metrics
 from pipeline.observability.server import served
-from pipeline.runtime.errors import Fatal, Halted, LeaseLost, Transient, Trimmed, waiting_for
+from pipeline.runtime.errors import Fatal, Halted, LeaseLost, TaskDied, Transient, Trimmed, waiting_for
 from tests.processes import free_port
 
 TABLE = (

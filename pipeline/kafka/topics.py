@@ -1,0 +1,128 @@
+"""What topics there are, and what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin._topic import TopicDescription
+
+from pipeline.kafka.errors import by_fate
+from pipeline.kafka.places import Place
+from pipeline.runtime.errors import Fatal, Transient
+
+PATIENCE = 10.0
+"""Seconds that the brokers may take for an answer."""
+LARGEST = "max.message.bytes"
+FORBIDDEN = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.INVALID_REPLICATION_FACTOR,
+        KafkaError.INVALID_PARTITIONS,
+        KafkaError.INVALID_CONFIG,
+        KafkaError.TOPIC_EXCEPTION,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """`identity`: a topic deleted and made anew has another."""
+
+    name: str
+    identity: str
+    partitions: int
+
+    @property
+    def places(self) -> list[Place]:
+        return [(self.name, partition) for partition in range(self.partitions)]
+
+
+class Topics:
+    """Asks the brokers anew each time. Methods raise `Transient`, `Halted`; they may be called by any thread."""
+
+    def __init__(self, client: Mapping[str, Any]) -> None:
+        self._admin = AdminClient(dict(client))
+
+    def describe(self, names: Collection[str]) -> dict[str, Topic]:
+        """Those of the topics that exist."""
+        if not names:
+            return {}
+        with by_fate("topics"):
+            asked = self._admin.describe_topics(TopicCollection(sorted(names)), request_timeout=PATIENCE)
+            found = {name: _unless_absent(future) for name, future in asked.items()}
+        return {name: _topic(told) for name, told in found.items() if told is not None}
+
+    def existing(self, names: Collection[str]) -> dict[str, Topic]:
+        """All of the topics. Raises `Transient` as well while one does not exist."""
+        found = self.describe(names)
+        if absent := sorted(set(names) - set(found)):
+            error = Transient(f"no such topic: {', '.join(absent)}")
+            error.waits_for = "topics"
+            raise error
+        return found
+
+    def earliest(self, places: Iterable[Place]) -> dict[Place, int]:
+        """The offset of the first record that each partition still holds."""
+        return self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+    def latest(self, places: Iterable[Place]) -> dict[Place, int]:
+        """The offset before which all of each partition's records are that readers may see by now."""
+        return self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+    def _offsets(self, places: Iterable[Place], spec: OffsetSpec) -> dict[Place, int]:
+        asked = {TopicPartition(*place): spec for place in places}
+        if not asked:
+            return {}
+        with by_fate("offsets"):
+            told = self._admin.list_offsets(
+                asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=PATIENCE
+            )
+            return {(at.topic, at.partition): future.result().offset for at, future in told.items()}
+
+    def largest(self, names: Collection[str]) -> dict[str, int]:
+        """How many bytes a batch of records may have, by topic."""
+        with by_fate("settings of topics"):
+            asked = self._admin.describe_configs(
+                [ConfigResource(ConfigResource.Type.TOPIC, name) for name in sorted(names)], request_timeout=PATIENCE
+            )
+            return {resource.name: int(future.result()[LARGEST].value) for resource, future in asked.items()}
+
+    def make(self, names: Collection[str], partitions: int, replication: int, config: Mapping[str, str] = {}) -> None:
+        """Make the topics that are missing. Raises `Fatal` where the brokers forbid it."""
+        absent = sorted(set(names) - set(self.describe(names)))
+        new = [NewTopic(name, partitions, replication, config=dict(config)) for name in absent]
+        for name, future in (self._admin.create_topics(new, request_timeout=PATIENCE) if new else {}).items():
+            _made(name, future)
+
+
+def _topic(told: TopicDescription) -> Topic:
+    return Topic(told.name, str(told.topic_id), len(told.partitions))
+
+
+def _unless_absent(future: Future[TopicDescription]) -> TopicDescription | None:
+    try:
+        return future.result()
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return None
+        raise
+
+
+def _made(name: str, future: Future[None]) -> None:
+    with by_fate(f"making topic {name}"):
+        try:
+            future.result()
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code in FORBIDDEN:
+                why = error.args[0].str()
+                raise Fatal(f"topic {name} is missing, and the brokers do not let it be made: {why}") from None
+            if code != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise

@@ -1,0 +1,79 @@
+"""Small files in a folder of this machine or in a store (s3a://, hdfs://, …), each written whole or not at all."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pyarrow import ArrowException, fs  # type: ignore[import-untyped]
+
+from pipeline.runtime.errors import Transient
+
+STORE = "the checkpoint's store"
+
+
+class Files:
+    """`root`: a folder or URI, as Spark takes it. Methods raise `Transient` where the store is away."""
+
+    def __init__(self, root: str) -> None:
+        remote = re.match(r"(?!file:)[a-z][a-z0-9+.-]+://", root)
+        self.uri = root.rstrip("/") if remote else Path(re.sub(r"^file:(//)?", "", root)).resolve().as_uri()
+        self._system, self._root = fs.FileSystem.from_uri(re.sub(r"^s3[an]:", "s3:", self.uri))
+        self._local = isinstance(self._system, fs.LocalFileSystem)
+
+    def read(self, name: str) -> str | None:
+        """A file's text, None where there is none."""
+        try:
+            with self._system.open_input_stream(self._path(name)) as file:
+                return bytes(file.read()).decode()
+        except FileNotFoundError:
+            return None
+        except (OSError, ArrowException) as error:
+            raise _away(error) from error
+
+    def write(self, name: str, text: str) -> None:
+        """Make or replace a file, and its folder where that is missing."""
+        path = self._path(name)
+        try:
+            self._system.create_dir(path.rpartition("/")[0], recursive=True)
+            written = f"{path}.new" if self._local else path  # elsewhere a file appears once it is closed
+            with self._system.open_output_stream(written) as file:
+                file.write(text.encode())
+            if self._local:
+                self._system.move(written, path)
+                self._forget_checksum(path)
+        except (OSError, ArrowException) as error:
+            raise _away(error) from error
+
+    def remove(self, name: str) -> None:
+        """Remove a file that may be absent already."""
+        try:
+            self._system.delete_file(self._path(name))
+            if self._local:
+                self._forget_checksum(self._path(name))
+        except FileNotFoundError:
+            return
+        except (OSError, ArrowException) as error:
+            raise _away(error) from error
+
+    def names(self, folder: str) -> list[str]:
+        """The names of the files in a folder, none where that is missing."""
+        try:
+            selector = fs.FileSelector(self._path(folder), allow_not_found=True)
+            return [info.base_name for info in self._system.get_file_info(selector) if info.is_file]
+        except (OSError, ArrowException) as error:
+            raise _away(error) from error
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def _forget_checksum(self, path: str) -> None:
+        """Hadoop keeps one beside each file of a local folder, and would refuse a file that has changed."""
+        at = Path(path)
+        (at.parent / f".{at.name}.crc").unlink(missing_ok=True)
+
+
+def _away(error: Exception) -> Transient:
+    away = Transient(f"{STORE}: {type(error).__name__}: {error}")
+    away.waits_for = STORE
+    return away

@@ -1,0 +1,234 @@
+"""One flow as it runs: a streaming query, begun again where it died of something that passes.
+
+Two threads meet here. The leading one begins the query, looks at it and stops it; Spark's own calls it with each batch.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+import structlog
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from pipeline.kafka.topics import Topics
+from pipeline.runtime.errors import Fatal, Halted, PipelineError, TaskDied, Transient
+from pipeline.runtime.redacted_errors import RedactedErrors
+from pipeline.runtime.retries import backoff
+from pipeline.settings.analytics import AnalyticsSettings
+from pipeline.spark.context import deaths_told
+from pipeline.structured.batch import Output, RunningBatch
+from pipeline.structured.beginning import begin, found_losses, unaccepted
+from pipeline.structured.checkpoint import Checkpoint
+from pipeline.structured.service import Flow
+from pipeline.structured.source import records
+
+MOST_DEATHS = 10
+"""Batches or queries that may die in a row, without one that went well, while all that they need answers."""
+LONGEST_PAUSE = 15.0
+"""Seconds between two tries of a batch or a query."""
+COMMIT = 15.0
+"""Seconds that Spark has to note the end of the last batch before it is stopped."""
+SHARED = "concurrently using"
+"""What Spark says of two processes with one checkpoint."""
+
+log = structlog.get_logger()
+
+
+class Watcher(Protocol):
+    """Who is told what becomes of a flow. Any thread may call."""
+
+    def began(self, flow: str) -> None: ...
+
+    def batch_begins(self, flow: str) -> None: ...
+
+    def batch_ended(self, flow: str, batch: RunningBatch) -> None: ...
+
+    def failed(self, flow: str, error: PipelineError) -> None: ...
+
+    def progressed(self, flow: str, progress: Any) -> None: ...
+
+
+class Stopped(Exception):
+    """A stop was asked for: leaves a batch that has not begun, or that cannot go on now."""
+
+
+class Query:
+    """`outputs`: topics that the service writes. `output`: the output of a name, of this flow."""
+
+    def __init__(
+        self,
+        flow: Flow,
+        service: str,
+        outputs: tuple[str, ...],
+        session: SparkSession,
+        settings: AnalyticsSettings,
+        topics: Topics,
+        output: Callable[[str], Output],
+        watcher: Watcher,
+        *,
+        until_caught_up: bool,
+    ) -> None:
+        self._flow, self._service, self._outputs = flow, service, outputs
+        self._session, self._settings, self._topics = session, settings, topics
+        self._output, self._watcher, self._until_caught_up = output, watcher, until_caught_up
+        self.checkpoint = Checkpoint(settings.checkpoint_dir, service, flow.name)
+        self._turn = threading.Lock()
+        self._stopping = threading.Event()
+        self._query: StreamingQuery | None = None
+        self._identities: dict[str, str] = {}
+        self._failure: PipelineError | None = None
+        self._deaths = self._attempts = 0
+        self._again = 0.0
+        self._ended = -1
+        self._told: Any = None
+        self.done = False
+
+    # --- the leading thread
+
+    def look(self) -> None:
+        """Begin, begin again or end, as it has to be. Raises `Fatal`, and what is not to be waited for."""
+        if self.done or time.monotonic() < self._again:
+            return
+        if self._query is None:
+            self._try_to_begin()
+            return
+        active = self._query.isActive
+        self._tell()
+        if not active:
+            self._end(self._query)
+
+    def stop(self) -> None:
+        """Let the batch in flight end, and no other begin; then end the query."""
+        self._stopping.set()
+        with self._turn:
+            query, ended = self._query, self._ended
+        if query is None or self.done:
+            return
+        deadline = time.monotonic() + COMMIT
+        while query.isActive and _batch(query) < ended and time.monotonic() < deadline:
+            time.sleep(0.05)
+        with suppress(Py4JError):  # it has died meanwhile: the batch that has ended is on record
+            query.stop()
+
+    def _try_to_begin(self) -> None:
+        try:
+            self._begin()
+        except (Transient, Halted) as error:
+            self._wait(error)
+
+    def _begin(self) -> None:
+        names = self._flow.topics
+        identities = begin(self.checkpoint, self._topics, names, self._settings.starting_offsets, self._service)
+        outputs = self._topics.existing(self._outputs)
+        self._identities = {**identities, **{name: topic.identity for name, topic in outputs.items()}}
+        frame = self._flow.shape(records(self._session, self._settings, names))
+        writer = frame.writeStream.queryName(f"{self._service}-{self._flow.name}").foreachBatch(self._batch)
+        writer = writer.option("checkpointLocation", self.checkpoint.spark).outputMode("append")
+        interval = f"{self._settings.batch_length} seconds"
+        trigger = {"availableNow": True} if self._until_caught_up else {"processingTime": interval}
+        self._query = writer.trigger(**trigger).start()
+        self._watcher.began(self._flow.name)
+
+    def _wait(self, error: PipelineError) -> None:
+        self._watcher.failed(self._flow.name, error)
+        self._again = time.monotonic() + self._pause()
+
+    def _pause(self) -> float:
+        self._attempts += 1
+        return backoff(self._attempts, 0.25, LONGEST_PAUSE)
+
+    def _tell(self) -> None:
+        progress = self._query.lastProgress if self._query else None
+        if progress is not None and progress != self._told:
+            self._told = progress
+            self._watcher.progressed(self._flow.name, progress)
+
+    def _end(self, query: StreamingQuery) -> None:
+        self._query = None
+        if self._failure is not None:
+            raise self._failure
+        death = query.exception()
+        if death is None or self._stopping.is_set():
+            self.done = True
+            return
+        self._died(death)
+
+    def _died(self, death: StreamingQueryException) -> None:
+        """Spark has given the query up. It begins again where its checkpoint is."""
+        if SHARED in str(death):
+            raise Fatal(f"another process runs {self._service} with the checkpoint {self.checkpoint.spark}")
+        error = TaskDied(f"the query of {self._flow.name} has died: {_causes(death)}")
+        self._count_death(error)
+        self._wait(error)
+
+    def _count_death(self, error: TaskDied) -> None:
+        self._deaths += 1
+        if self._deaths >= MOST_DEATHS:
+            raise Fatal(f"{self._deaths} deaths in a row: {error}")
+
+    # --- Spark's thread
+
+    def _batch(self, frame: DataFrame, number: int) -> None:
+        """Called by Spark. What leaves it ends the query."""
+        with self._turn:
+            try:
+                self._until_it_goes_through(frame, number)
+            except PipelineError as error:
+                self._failure = error
+                raise
+
+    def _until_it_goes_through(self, frame: DataFrame, number: int) -> None:
+        if self._stopping.is_set():
+            raise Stopped
+        self._watcher.batch_begins(self._flow.name)
+        while True:
+            try:
+                self._once(frame, number)
+                return
+            except (Transient, Halted) as error:
+                self._watcher.failed(self._flow.name, error)
+                if isinstance(error, TaskDied):
+                    self._count_death(error)
+            if self._stopping.wait(self._pause()):
+                raise Stopped
+
+    def _once(self, frame: DataFrame, number: int) -> None:
+        self._look_for_losses()
+        batch = RunningBatch(frame, self.checkpoint.planned(number), self._identities, self._output)
+        with RedactedErrors(), deaths_told():
+            self._flow.apply(batch)
+        self._deaths = self._attempts = 0
+        self._ended = number
+        self._watcher.batch_ended(self._flow.name, batch)
+
+    def _look_for_losses(self) -> None:
+        """A topic that was made anew would be read on from where the old one was."""
+        found = self._topics.existing(self._flow.topics)
+        changed = [name for name, topic in found.items() if topic.identity != self._identities[name]]
+        if changed or self._deaths:
+            self._raise_losses()
+
+    def _raise_losses(self) -> None:
+        if lost := found_losses(self.checkpoint, self._topics, self._flow.topics):
+            raise unaccepted(lost, self._service)
+
+
+def _batch(query: StreamingQuery) -> int:
+    """The last batch whose end Spark has noted."""
+    progress = query.lastProgress
+    return int(progress["batchId"]) if progress else -1
+
+
+def _causes(death: StreamingQueryException) -> str:
+    """The classes of what it died of: their texts may hold values of records."""
+    text = str(death)
+    found = re.findall(r"(?:^|Caused by: |terminated with exception: |: )((?:[a-z]\w*\.)+[A-Z]\w*)", text, re.MULTILINE)
+    return ", ".join(dict.fromkeys(found)) or death.getCondition() or type(death).__name__

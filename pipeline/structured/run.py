@@ -1,0 +1,115 @@
+"""The engine's parts, put together for a service, and its life: from the first probe to the last batch."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from functools import cache
+
+import structlog
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+
+from pipeline.kafka.client import client_options
+from pipeline.kafka.letters import ROOM, letters_of
+from pipeline.kafka.topics import LARGEST, Topics
+from pipeline.runtime.errors import Fatal
+from pipeline.runtime.starting import wait_for
+from pipeline.runtime.stopping import StopSignal
+from pipeline.settings.analytics import AnalyticsSettings
+from pipeline.spark.context import heed_signals_of_jvm
+from pipeline.structured.batch import Output
+from pipeline.structured.health import Health
+from pipeline.structured.query import Query
+from pipeline.structured.service import Flow, Service
+from pipeline.structured.session import build_session
+
+LOOK = 0.2
+"""Seconds between two looks at the queries."""
+FOR_EVER = float("inf")
+
+log = structlog.get_logger()
+
+
+class Engine:
+    """Runs a service. Nothing is connected before `run`."""
+
+    def __init__(self, settings: AnalyticsSettings, service: Service) -> None:
+        self._settings, self._service = settings, service
+        self._run = uuid.uuid4().hex
+        self._client = client_options(settings)
+        self._health = Health()
+
+    def run(self, *, until_caught_up: bool = False) -> None:
+        """Until SIGTERM, Ctrl-C or, if wanted, until all is in effect that the topics held at the start.
+
+        Raises `Fatal`.
+        """
+        stop = StopSignal()
+        stop.listen()
+        topics = Topics(self._client)
+        if self._answers(topics, stop):
+            self._stream(topics, stop, until_caught_up=until_caught_up)
+
+    def _answers(self, topics: Topics, stop: StopSignal) -> bool:
+        """Wait until all that the service needs answers; make the topics that it writes. False if stopped."""
+        read = sorted({topic for flow in self._service.flows for topic in flow.topics})
+        return (
+            wait_for("the Kafka brokers", lambda: topics.describe(read), stop)
+            and all(wait_for(name, probe, stop) for name, probe in self._service.needs)
+            and wait_for("topics", lambda: topics.existing(read), stop, FOR_EVER)
+            and wait_for("the topics to write", lambda: self._make(topics, read), stop)
+        )
+
+    def _make(self, topics: Topics, read: Collection[str]) -> None:
+        settings = self._settings
+        topics.make(self._service.writes, settings.topic_partitions, settings.topic_replication)
+        for topic, largest in topics.largest(read).items():
+            config = {LARGEST: str(largest + ROOM)}
+            topics.make([letters_of(topic)], settings.topic_partitions, settings.topic_replication, config)
+
+    def _stream(self, topics: Topics, stop: StopSignal, *, until_caught_up: bool) -> None:
+        service, settings = self._service, self._settings
+        options = {**settings.spark_sizes(), **(service.options or {})}
+        session = build_session(service.name, service.packages, options, allow_plaintext=settings.spark_allow_plaintext)
+        stop.listen()  # SparkContext has taken SIGINT
+        heed_signals_of_jvm(session.sparkContext, stop)
+        try:
+            if service.prepare:
+                service.prepare(session)
+            queries = [
+                Query(
+                    flow,
+                    service.name,
+                    tuple(service.writes),
+                    session,
+                    settings,
+                    topics,
+                    self._outputs(flow),
+                    self._health,
+                    until_caught_up=until_caught_up,
+                )
+                for flow in service.flows
+            ]
+            self._lead(queries, stop)
+        except (Py4JError, ConnectionError) as error:
+            raise Fatal(f"Spark's JVM has died ({type(error).__name__})") from error
+        finally:
+            self._health.stops()
+            session.stop()
+
+    def _lead(self, queries: Sequence[Query], stop: StopSignal) -> None:
+        try:
+            while not all(query.done for query in queries) and not stop.wait(LOOK):
+                for query in queries:
+                    query.look()
+        finally:
+            for query in queries:
+                query.stop()
+
+    def _outputs(self, flow: Flow) -> Callable[[str], Output]:
+        @cache
+        def output(name: str) -> Output:
+            return Output(f"{self._service.name}.{flow.name}.{name}", self._client, self._run, time.monotonic)
+
+        return output

@@ -1,0 +1,62 @@
+"""Spark's session: with the jars of Kafka, in UTC, on this machine, a cluster or under spark-submit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from pyspark.sql import SparkSession
+
+from pipeline.runtime.errors import Fatal
+from pipeline.runtime.packing import ROOT
+from pipeline.spark.context import build_context
+
+JARS = ROOT / ".cache" / "jars"
+KAFKA, IAM = "spark", "msk-iam"
+"""Folders of jars: what Spark needs for Kafka, and what brokers of Amazon MSK that ask for IAM."""
+CONNECTOR = "org.apache.spark.sql.kafka010.KafkaSourceProvider"
+JVM_OPTIONS = "-XX:+UseSerialGC"
+DEFAULTS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.shuffle.partitions": "4",  # of flows that keep a state, as many for ever
+    "spark.sql.adaptive.enabled": "false",  # batches are small: thinking them over takes longer than running them
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "5000",
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(16 << 20),
+    "spark.sql.streaming.stopTimeout": "60s",
+    "spark.sql.streaming.noDataProgressEventInterval": "2s",
+    "spark.sql.ui.retainedExecutions": "20",
+    "spark.io.encryption.enabled": "false",  # no codes of cards here
+}
+
+
+def build_session(
+    name: str,
+    packages: Iterable[str],
+    options: Mapping[str, str],
+    *,
+    iam: bool = False,
+    allow_plaintext: bool = False,
+    jars: Path = JARS,
+) -> SparkSession:
+    """The session, with `options` on top of ours. Raises `Fatal` where Kafka's jars are not to be had."""
+    folders = [jars / KAFKA, *([jars / IAM] if iam else [])]
+    found = sorted(str(file) for folder in folders for file in folder.glob("*.jar"))
+    own = {"spark.jars": ",".join(found)} if found else {}
+    context = build_context(
+        name, {*packages, "pipeline"}, {**DEFAULTS, **own, **options}, JVM_OPTIONS, allow_plaintext=allow_plaintext
+    )
+    try:
+        context._jvm.java.lang.Class.forName(CONNECTOR, True, _loader(context))  # type: ignore[union-attr]
+    except Py4JError:
+        context.stop()
+        where = " ".join(str(folder) for folder in folders)
+        raise Fatal(
+            f"Spark has no connector for Kafka: `make setup` fetches its jars to {where}; "
+            "under spark-submit, give them with --jars"
+        ) from None
+    return SparkSession(context)
+
+
+def _loader(context: object) -> object:
+    return context._jvm.org.apache.spark.util.Utils.getContextOrSparkClassLoader()  # type: ignore[attr-defined]

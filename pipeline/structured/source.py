@@ -1,0 +1,55 @@
+"""Kafka's topics as a frame that streams."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+
+from pipeline.settings.analytics import AnalyticsSettings
+
+COLUMNS = ("key", "value", "topic", "partition", "offset", "timestamp", "headers")
+"""Of `service.RECORD`."""
+
+
+def records(session: SparkSession, settings: AnalyticsSettings, topics: Collection[str]) -> DataFrame:
+    """All records of the topics (columns `service.RECORD`), without those of aborted transactions."""
+    options = {
+        **kafka_options(settings),
+        "kafka.isolation.level": "read_committed",
+        "failOnDataLoss": "true",
+        "includeHeaders": "true",
+        "maxOffsetsPerTrigger": str(settings.max_records_per_batch),
+        "startingOffsets": settings.starting_offsets,
+        "subscribe": ",".join(sorted(topics)),
+    }
+    return session.readStream.format("kafka").options(**options).load().select(*COLUMNS)
+
+
+def kafka_options(settings: AnalyticsSettings) -> dict[str, str]:
+    """How to reach the brokers, as Spark takes it; certificates by their text, so that executors need no file."""
+    ca = settings.kafka_ssl_ca
+    given: Mapping[str, str | None] = {
+        "bootstrap.servers": settings.kafka_brokers,
+        "security.protocol": settings.kafka_security_protocol,
+        "ssl.truststore.type": "PEM" if ca else None,
+        "ssl.truststore.certificates": Path(ca).read_text() if ca else None,
+        "sasl.mechanism": settings.kafka_sasl_mechanism,
+        "sasl.jaas.config": _login(settings),
+    }
+    return {f"kafka.{name}": value for name, value in given.items() if value is not None}
+
+
+def _login(settings: AnalyticsSettings) -> str | None:
+    mechanism, password = settings.kafka_sasl_mechanism, settings.kafka_sasl_password
+    if mechanism is None or password is None:
+        return None
+    module = "plain.PlainLoginModule" if mechanism == "PLAIN" else "scram.ScramLoginModule"
+    user, secret = _quoted(str(settings.kafka_sasl_username)), _quoted(password.get_secret_value())
+    return f"org.apache.kafka.common.security.{module} required username={user} password={secret};"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,56 @@
+"""Running a function on the partitions of a frame, and bringing back what it says: also its errors, by their fate."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pyarrow as pa  # type: ignore[import-untyped]
+from pyspark import TaskContext
+
+from pipeline.runtime.errors import PipelineError, Transient
+from pipeline.runtime.redacted_errors import RedactedErrors
+from pipeline.spark.context import deaths_told
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+T = TypeVar("T")
+
+
+def reports(frame: DataFrame, work: Callable[[int, Iterator[pa.RecordBatch]], T]) -> list[T]:
+    """What `work` returns for each partition: it is given the partition's number and rows, and has to be picklable.
+
+    Raises the gravest `PipelineError` that a partition raised, after all have ended, and `TaskDied`.
+    """
+    with deaths_told():
+        rows = frame.mapInArrow(_Reporting(work), "outcome BINARY").collect()
+    outcomes = [pickle.loads(row.outcome) for row in rows]  # noqa: S301 - our own tasks made them
+    errors = [outcome for outcome in outcomes if isinstance(outcome, PipelineError)]
+    if errors:
+        raise gravest(errors)
+    return outcomes
+
+
+def gravest(errors: Sequence[PipelineError]) -> PipelineError:
+    """An error that ends the process before one that is waited for."""
+    return min(errors, key=lambda error: isinstance(error, Transient))
+
+
+class _Reporting:
+    def __init__(self, work: Callable[[int, Iterator[pa.RecordBatch]], Any]) -> None:
+        self._work = work
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        context = TaskContext.get()
+        assert context is not None
+        outcome = self._outcome(context.partitionId(), iter(batches))
+        yield pa.RecordBatch.from_pydict({"outcome": [pickle.dumps(outcome)]})
+
+    def _outcome(self, partition: int, batches: Iterator[pa.RecordBatch]) -> Any:
+        try:
+            with RedactedErrors():
+                return self._work(partition, batches)
+        except PipelineError as error:
+            return error
