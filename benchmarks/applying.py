@@ -150,9 +150,6 @@ class TimedTransaction(Transaction):
         with self._clocked("update balances"):
             return self._within.execute(sql, parameters)
 
-    def quoted(self, row: Sequence[object]) -> bytes:
-        return self._within.quoted(row)
-
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[bytes]) -> None:
         with self._clocked(f"insert {table}"):
             self._within.insert(table, columns, rows)

@@ -20,6 +20,7 @@ from benchmarks.decided import Chunk, Decided, decide
 from benchmarks.machine import Use, Watch
 from benchmarks.workload import Workload
 from pipeline.mysql.database import Connections, Database, Lane, RowRefused
+from pipeline.mysql.literals import literals
 from pipeline.runtime.errors import Transient
 from tests.schema import Schema
 
@@ -115,7 +116,7 @@ def _write(lane: Lane, chunk: Chunk) -> None:
     with lane.transaction() as transaction:
         for table, rows in chunk.rows.items():
             columns = (*table.columns, "event_id", "applied_at")
-            transaction.insert(table.name, columns, [transaction.quoted((*row, now)) for row in rows])
+            transaction.insert(table.name, columns, [literals((*row, now)) for row in rows])
         transaction.execute(ADD_TO_ACCOUNTS, (_json.encode(accounts).decode(),))
         transaction.execute(ADD_TO_LOANS, (_json.encode(loans).decode(),))
         transaction.commit()

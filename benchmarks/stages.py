@@ -26,6 +26,7 @@ from pipeline.messages.decoding import decode
 from pipeline.messages.identity import identity
 from pipeline.messages.records import START, Event, Extent, Range, Record, unblock
 from pipeline.mysql.database import Database, Lane, connections
+from pipeline.mysql.literals import literals
 from pipeline.runtime.errors import Rejected
 from pipeline.runtime.garbage import freeze_heap
 from tests.schema import Schema
@@ -94,10 +95,10 @@ class _Worker:
         with _clocked(whole, UNDERSTOOD):
             understood = [self._routes.interpret(record) for record in records]
         events = [event for event in understood if isinstance(event, Event)]
-        with self._lane.transaction() as transaction, _clocked(whole, QUOTED):
+        with _clocked(whole, QUOTED):
             for event in events:
                 domain = self._routes.routes[event.type]
-                transaction.quoted((*domain.row(event.message, domain.expected_status), event.identity))
+                literals((*domain.row(event.message, domain.expected_status), event.identity))
         self._statements.clear()
         with _clocked(whole, DECIDED):
             self._unit_of_work.apply(events)

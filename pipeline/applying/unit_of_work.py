@@ -19,6 +19,7 @@ from pipeline.applying.domain import Decision, Domain, EventTable, MoreNeeded, S
 from pipeline.messages.identity import is_named
 from pipeline.messages.records import Event, Letter
 from pipeline.mysql.database import DuplicateEvent, Lane, RowRefused, Transaction
+from pipeline.mysql.literals import literals
 from pipeline.runtime.errors import Rejected
 
 REFUSED: Final = "refused_by_database"
@@ -105,7 +106,7 @@ class UnitOfWork:
             )
             if not fresh:
                 return repeated
-            likely = [self._quoted(transaction, event, self._routes[event.type].expected_status) for event in fresh]
+            likely = [self._quoted(event, self._routes[event.type].expected_status) for event in fresh]
             state = self._store.load(transaction, (self._routes[event.type].needs(event) for event in fresh))
             applied_at = _now(transaction)
             decided = self._decide(transaction, fresh, likely, state)
@@ -155,9 +156,9 @@ class UnitOfWork:
         there = [(event, rows[event.identity]) for event in events if event.identity in rows]
         return [event for event, row in there if domain.row(event.message, row[status]) != row]
 
-    def _quoted(self, transaction: Transaction, event: Event[Any], status: int) -> bytes:
+    def _quoted(self, event: Event[Any], status: int) -> bytes:
         """The event's row with that status, up to its event id."""
-        return transaction.quoted((*self._routes[event.type].row(event.message, status), event.identity))
+        return literals((*self._routes[event.type].row(event.message, status), event.identity))
 
     def _decide(
         self, transaction: Transaction, events: Sequence[Event[Any]], likely: Sequence[bytes], state: State
@@ -203,17 +204,13 @@ class UnitOfWork:
         tables = {table.name: table for table in self._tables.values()}
         for (event, decision, likely), applied in zip(decided.rows, lock_order_times(applied_at), strict=False):
             domain, identity = self._routes[event.type], event.identity
-            row = (
-                likely
-                if decision.status == domain.expected_status
-                else self._quoted(transaction, event, decision.status)
-            )
+            row = likely if decision.status == domain.expected_status else self._quoted(event, decision.status)
             if decision.decided:
-                row += b"," + transaction.quoted(decision.decided)
+                row += b"," + literals(decision.decided)
             rows.setdefault(domain.table.name, []).append((identity, row + applied))
             for table, extra in decision.side_rows:
                 tables[table.name] = table
-                rows.setdefault(table.name, []).append((identity, transaction.quoted((*extra, identity)) + applied))
+                rows.setdefault(table.name, []).append((identity, literals((*extra, identity)) + applied))
         for name in sorted(rows):
             transaction.insert(name, tables[name].written, [row for _, row in sorted(rows[name])])
 

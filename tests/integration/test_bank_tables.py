@@ -15,6 +15,7 @@ from bank.needs import HISTORY, RECENT, Needs, Spent, Window, WindowBelow
 from bank.tables import BankStore
 from pipeline.applying.domain import MoreNeeded
 from pipeline.mysql.database import Connections, Database
+from pipeline.mysql.literals import literals
 from pipeline.runtime.errors import Transient
 from tests.schema import Schema
 
@@ -97,7 +98,7 @@ def test_what_windows_that_end_apart_see_is_what_lies_in_each(
     spendings = [(card, moment, Decimal(2**n) / 100) for card in (41, 43) for n, moment in enumerate(moments)]
     lane = pool.lane()
     with lane.transaction() as transaction:
-        rows = [transaction.quoted((card, 1, "m", amount, moment, 1)) for card, moment, amount in spendings]
+        rows = [literals((card, 1, "m", amount, moment, 1)) for card, moment, amount in spendings]
         columns = ("card_num", "merchant_account_id", "memo", "transfer_value", "time_stamp", "status")
         transaction.insert("card_transactions", columns, rows)
         ledger = BankStore().load(transaction, [Needs(windows=tuple(windows))])

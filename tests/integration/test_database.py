@@ -15,6 +15,7 @@ import mysql.connector
 import pytest
 
 from pipeline.mysql.database import ConnectionLost, Connections, Database, DuplicateEvent, Lane, RowRefused, Transaction
+from pipeline.mysql.literals import literals
 from pipeline.mysql.location import parse_mysql_location
 from pipeline.runtime.errors import Fatal, Halted, PipelineError, Transient
 from tests import servers
@@ -58,7 +59,7 @@ def pool(where: Database) -> Iterator[Connections]:
 
 def insert(lane: Lane, *rows: tuple[object, ...]) -> None:
     with lane.transaction() as transaction:
-        transaction.insert("stocks", STOCK, [transaction.quoted(row) for row in rows])
+        transaction.insert("stocks", STOCK, [literals(row) for row in rows])
         transaction.commit()
 
 
@@ -71,7 +72,7 @@ def count(lane: Lane) -> int:
 def test_what_is_not_committed_is_rolled_back(pool: Connections) -> None:
     lane = pool.lane()
     with lane.transaction() as transaction:
-        transaction.insert("stocks", STOCK, [transaction.quoted(quote(b"a" * 16))])
+        transaction.insert("stocks", STOCK, [literals(quote(b"a" * 16))])
     assert count(lane) == 0
     insert(lane, quote(b"a" * 16), quote(b"b" * 16))
     assert count(lane) == 2
