@@ -105,6 +105,7 @@ def spark_submit() -> str:
 
 def consume(folder: Path, options: Options) -> None:
     from pipeline.dstream.driver import Driver
+    from pipeline.dstream.monitoring.health import Health
     from pipeline.dstream.stream import SparkBatch, run
     from pipeline.runtime.stopping import StopSignal
     from pipeline.spark.context import build_context
@@ -123,7 +124,12 @@ def consume(folder: Path, options: Options) -> None:
     source = Noting(reader, max_records=options.cap)
     batch = SparkBatch(context, source.reader, split, Recorder(folder, options.seconds).apply, 2)
     driver = Driver(
-        source, batch, partitions=2, batch_length=options.batch_length, until_caught_up=options.until_caught_up
+        source,
+        batch,
+        partitions=2,
+        batch_length=options.batch_length,
+        health=Health("fake", options.batch_length),
+        until_caught_up=options.until_caught_up,
     )
     run(context, driver, options.batch_length, stop)
 

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
+from pipeline.dstream.monitoring.health import Health
+from pipeline.dstream.monitoring.polled_metrics import Audited
 from pipeline.messages.batch import Batch
 from pipeline.messages.records import Position, Reached, ShardTimes
-from pipeline.observability.health import Health
-from pipeline.observability.metrics import Audited
 from pipeline.observability.server import served
 from tests.browser import chromium
 from tests.processes import free_port
@@ -37,7 +37,7 @@ class Clock:
 def busy() -> Health:
     """Leads since an hour ago, on three shards, with a lunch-time dip and some letters."""
     clock, random = Clock(), Random(7)
-    health = Health(5.0, clock=clock)
+    health = Health("bank-stream", 5.0, clock=clock)
     health.leads()
     for minute in range(60):
         clock.now += 60
@@ -48,11 +48,11 @@ def busy() -> Health:
     metrics.shards = lambda: {one: ShardTimes(int(at * 1000), int(at * 1000) - 900) for one, at in shards.items()}
     metrics.retention = lambda: 72 * 3600
     for reason, number in {"no_account": 41, "missing_field": 12, "unknown_type": 3}.items():
-        metrics.letters.labels(reason).set(number)
-    metrics.oldest_letter = NOON - 5 * 3600
-    metrics.mails.labels("waiting").set(2)
-    metrics.mails.labels("parked").set(0)
-    metrics.audit = Audited(0, NOON - 3600)
+        metrics.polled.letters.labels(reason).set(number)
+    metrics.polled.oldest_letter = NOON - 5 * 3600
+    metrics.polled.mails.labels("waiting").set(2)
+    metrics.polled.mails.labels("parked").set(0)
+    metrics.polled.audit = Audited(0, NOON - 3600)
     return health
 
 

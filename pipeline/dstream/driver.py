@@ -22,10 +22,10 @@ from typing import Any, Protocol
 
 import structlog
 
+from pipeline.dstream.monitoring.health import Health
 from pipeline.dstream.source import Source
 from pipeline.messages.batch import Batch, error_of, gathered
 from pipeline.messages.records import END, Range, Report
-from pipeline.observability.health import Health
 from pipeline.runtime.errors import Fatal, Halted, LeaseLost, PipelineError, TaskDied, Transient, Trimmed
 
 MOST_DEATHS = 10
@@ -63,9 +63,9 @@ class Driver:
         *,
         partitions: int,
         batch_length: float,
+        health: Health,
         helpers: Sequence[Helper] = (),
         until_caught_up: bool = False,
-        health: Health | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._source, self._run, self._partitions = source, run, partitions
@@ -80,8 +80,9 @@ class Driver:
         self._leading = threading.Event()
         self._broken = False
         self._fatal: Fatal | None = None
-        self._health = health or Health(batch_length, clock=clock)
-        self._complaints = self._health.complaints
+        self._health = health
+        self._waits = health.waits
+        self._metrics = health.metrics.batch
         self._deaths = 0
         self._number = 0
         self._told = clock()
@@ -109,13 +110,13 @@ class Driver:
         try:
             return self._source.acquire(self._stopping)
         except (Transient, Halted, LeaseLost) as error:
-            self._health.failed(error)
-            self._complaints.say(str(error), error.waits_for or LEASES)
+            self._metrics.failed(error)
+            self._waits.say(str(error), error.waits_for or LEASES)
             self._stopping.wait(PAUSE)
             return False
 
     def _hold(self) -> None:
-        self._complaints.settle()
+        self._waits.settle()
         self._health.leads()
         log.info("leading")
         with _running(self._helpers):
@@ -148,11 +149,11 @@ class Driver:
             try:
                 behind = self._batch()
             except (Transient, Halted) as error:
-                self._health.failed(error)
+                self._metrics.failed(error)
                 self._wait(error)
                 return
             except LeaseLost as error:
-                self._health.failed(error)
+                self._metrics.failed(error)
                 log.warning("standing by", reason=str(error))
                 self._leading.clear()
                 return
@@ -175,7 +176,7 @@ class Driver:
         self._source.commit(batch.progress)
         seconds = {"plan": planned - began, "run": ran - planned, "commit": time.perf_counter() - ran}
         self._deaths = 0
-        self._complaints.settle([STREAM] if batch.unread else [])
+        self._waits.settle([STREAM] if batch.unread else [])
         self._health.went_through(batch, {**batch.seconds, **seconds})
         self._tell(batch, {**batch.seconds, **seconds})
         self._leave_unread(batch)
@@ -185,31 +186,31 @@ class Driver:
 
     def _ran(self, ranges: Sequence[Range]) -> Batch:
         reports = self._run(ranges)
-        self._health.metrics.tell_reports(reports)
+        self._metrics.tell_reports(reports)
         return gathered(ranges, reports, self._partitions)
 
     def _leave_unread(self, batch: Batch) -> None:
         """Shards whose range could not be read stay where they are; the others have gone on."""
         for shard, (fate, why) in batch.unread.items():
             if fate == "Trimmed":
-                self._health.failed(Trimmed(why))
+                self._metrics.failed(Trimmed(why))
                 self._source.stop_shard(shard, why)
                 continue
             error = error_of(fate, why)
             if isinstance(error, Fatal | LeaseLost):
                 raise error
-            self._health.failed(error)
-            self._complaints.say(why, STREAM, shard=shard, shards=len(batch.unread))
+            self._metrics.failed(error)
+            self._waits.say(why, STREAM, shard=shard, shards=len(batch.unread))
 
     def _wait(self, error: PipelineError) -> None:
-        self._complaints.say(str(error), error.waits_for or type(error).__name__)
+        self._waits.say(str(error), error.waits_for or type(error).__name__)
         if isinstance(error, TaskDied):
             self._deaths += 1
             if self._deaths >= MOST_DEATHS:
                 self._fail(Fatal(f"{self._deaths} batches in a row have died: {error}"))
 
     def _fail(self, error: Fatal) -> None:
-        self._health.failed(error)
+        self._metrics.failed(error)
         self._fatal = error
         self._leading.clear()
 

@@ -14,6 +14,8 @@ from pipeline.applying.routing import Router
 from pipeline.dead_letters.table import DeadLetters
 from pipeline.dstream.cluster import options
 from pipeline.dstream.driver import Driver, Helper
+from pipeline.dstream.monitoring.health import Health
+from pipeline.dstream.monitoring.polls import AuditPoll, DatabasePoll, LetterPoll
 from pipeline.dstream.stream import SparkBatch, run
 from pipeline.kinesis.reader import KinesisReader
 from pipeline.kinesis.shards import describe
@@ -22,8 +24,7 @@ from pipeline.leases.keeper import LeaseKeeper
 from pipeline.leases.table import LeaseTable
 from pipeline.messages.records import Range, Report
 from pipeline.mysql.database import Database
-from pipeline.observability.health import Health
-from pipeline.observability.polling import AuditPoll, DatabasePoll, LetterPoll, Poller
+from pipeline.observability.polling import Poller
 from pipeline.observability.server import served
 from pipeline.runtime.errors import Transient
 from pipeline.runtime.garbage import HeapFreezer
@@ -32,7 +33,6 @@ from pipeline.runtime.stopping import StopSignal
 from pipeline.settings.stream import StreamSettings
 from pipeline.spark.context import build_context
 
-NAME = "bank-stream"
 PROBE = 5.0
 """Seconds that one try of a dead-letter table may take while starting."""
 
@@ -59,8 +59,8 @@ class Service:
         self._letters = DeadLetters(aws, settings.failover_table, stream)
         self._router = Router(stream, routes)
         self._store = store
-        self._health = Health(settings.batch_length)
-        self._health.metrics.expect(routes)
+        self._health = Health(settings.title, settings.batch_length)
+        self._health.metrics.batch.expect(routes)
         self.database = Database.at(settings.mysql)
 
     def run(self, helpers: Sequence[Helper], *, until_caught_up: bool = False) -> None:
@@ -77,7 +77,7 @@ class Service:
     def _consume(self, stop: StopSignal, helpers: Sequence[Helper], until_caught_up: bool) -> None:
         settings = self._settings
         context = build_context(
-            NAME, self._packages(), options(settings), allow_plaintext=settings.spark_allow_plaintext
+            settings.title, self._packages(), options(settings), allow_plaintext=settings.spark_allow_plaintext
         )
         source, partition = self._source(), self._partition()
         batch = SparkBatch(
@@ -127,13 +127,13 @@ class Service:
 
     def _poller(self) -> Poller:
         metrics = self._health.metrics
-        metrics.connections.labels("allowed").set(self._settings.partitions * self._settings.max_threads)
+        metrics.batch.connections.labels("allowed").set(self._settings.partitions * self._settings.max_threads)
         tables = tuple(domain.table.name for domain in self._router.routes.values())
         connect = self.database.connect
         return Poller(
-            LetterPoll(metrics, self._letters),
-            DatabasePoll(metrics, connect, tables, self._outbox),
-            AuditPoll(metrics, connect),
+            LetterPoll(metrics.polled, self._letters),
+            DatabasePoll(metrics.polled, connect, tables, self._outbox),
+            AuditPoll(metrics.polled, connect),
         )
 
     def _answers(self, stop: StopSignal) -> bool:

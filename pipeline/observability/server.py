@@ -15,8 +15,8 @@ import msgspec
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from pipeline.observability.health import Health, Verdict
-from pipeline.observability.page import page
+from pipeline.observability.observed import Observed
+from pipeline.observability.status import Probe
 from pipeline.runtime.background import expect, note_unforeseen
 
 PATIENCE = 10.0
@@ -35,13 +35,13 @@ log = structlog.get_logger()
 
 
 @contextmanager
-def served(health: Health, address: str, port: int) -> Iterator[int]:
+def served(service: Observed, address: str, port: int) -> Iterator[int]:
     """Serve while the context lasts; gives the port, 0 if none is served. `port` 0: do not serve.
 
     A port that cannot be had is said and done without: nobody's money waits for a metric, and probes will notice.
     """
     expect(ANSWERING)
-    server = _made(health, address, port) if port else None
+    server = _made(service, address, port) if port else None
     if server is None:
         yield 0
         return
@@ -55,9 +55,9 @@ def served(health: Health, address: str, port: int) -> Iterator[int]:
         server.server_close()
 
 
-def _made(health: Health, address: str, port: int) -> _Server | None:
+def _made(service: Observed, address: str, port: int) -> _Server | None:
     try:
-        return _Server(health, address, port)
+        return _Server(service, address, port)
     except OSError as error:
         log.error("metrics not served", reason=str(error), remedy="METRICS_PORT, METRICS_ADDRESS", port=port)
         return None
@@ -66,8 +66,8 @@ def _made(health: Health, address: str, port: int) -> _Server | None:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, health: Health, address: str, port: int) -> None:
-        self.health = health
+    def __init__(self, service: Observed, address: str, port: int) -> None:
+        self.service = service
         self.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
         super().__init__((address, port), _Handler)
 
@@ -88,23 +88,23 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = PATIENCE
 
     def do_GET(self) -> None:
-        health = self.server.health
+        service = self.server.service
         match self.path.partition("?")[0]:
             case "/metrics":
-                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(health.metrics.registry))
+                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(service.registry))
             case "/healthz":
-                self._tell(health.alive())
+                self._tell(service.alive())
             case "/readyz":
-                self._tell(health.ready())
+                self._tell(service.ready())
             case "/status":
-                self._answer(200, "application/json", msgspec.json.encode(health.status()))
+                self._answer(200, "application/json", msgspec.json.encode(service.status()))
             case "/":
-                self._answer(200, HTML, page(health.status(), health.now()))
+                self._answer(200, HTML, service.page())
             case _:
                 self._answer(404, TEXT, b"there are /, /metrics, /healthz, /readyz and /status\n")
 
-    def _tell(self, verdict: Verdict) -> None:
-        self._answer(200 if verdict.ok else 503, TEXT, f"{verdict.why}\n".encode())
+    def _tell(self, probe: Probe) -> None:
+        self._answer(200 if probe.ok else 503, TEXT, f"{probe.why}\n".encode())
 
     def _answer(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)

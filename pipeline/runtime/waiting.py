@@ -44,7 +44,7 @@ class Waits:
             wait = self._waits.pop(waits_for)
             log.info("going on", waited_for=waits_for, waited=round(self._clock() - wait.since, 1), reason=wait.reason)
 
-    def waits(self) -> Mapping[str, Wait]:
+    def current(self) -> Mapping[str, Wait]:
         """What is waited for now. For any thread."""
         return dict(self._waits)
 

@@ -13,7 +13,7 @@ import yaml
 
 from bank_stream.settings import Settings
 from pipeline.dstream import cluster
-from pipeline.observability.health import LONGEST_BATCH
+from pipeline.observability.liveness import LONGEST_BATCH
 from tests.deploy.manifests import (
     GIB,
     K8S,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.observability.health import LONGEST_START
+from pipeline.observability.liveness import LONGEST_START
 from tests.deploy.manifests import K8S, ROOT, Manifest, driver, environment, spark_defaults, the
 from tests.deploy.stage import COMMIT, KUBE, LIVE, OUTPUTS, REGISTRY, REPLICAS, STATUS, Played, Stage, status, told
 

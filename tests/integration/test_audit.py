@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.dstream.monitoring.last_audit import last_audit
 from pipeline.kinesis.reader import KinesisReader
 from pipeline.messages.records import END, Event
-from pipeline.observability.last_audit import last_audit
 from pipeline.operations.letters.redrive import apply_records
 from pipeline.runtime.errors import Trimmed
 from producers.bank import BankShape, fill

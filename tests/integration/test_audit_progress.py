@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from pipeline.dstream.monitoring.last_audit import last_audit
+from pipeline.dstream.monitoring.polled_metrics import Audited
 from pipeline.kinesis.reader import KinesisReader
 from pipeline.leases.lease import Lease
 from pipeline.messages.records import Extent, Range
-from pipeline.observability.last_audit import last_audit
-from pipeline.observability.metrics import Audited
 from pipeline.operations import shard_pages
 from pipeline.operations.audit import marks as audit_marks
 from pipeline.operations.audit import messages as audit

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from pipeline.dstream.monitoring.health import Health
 from pipeline.mysql.headroom import ids_left
-from pipeline.observability.health import LEAST_PROGRESS, Health
+from pipeline.observability.liveness import LEAST_PROGRESS
 from pipeline.observability.server import served
+from pipeline.observability.status import Probe
 from tests.contract.streams import FIRST_SHARD
 from tests.faults.trial import Trial
 from tests.integration.messages import loan_payment, payment, quote, transfer
@@ -84,7 +86,7 @@ def assert_goes_on(service: Watched, lines: list[Any], what: str) -> None:
 def test_every_metric_moves(service: Watched, database: Schema) -> None:
     names = {family.name for family in service.health.metrics.registry.collect()}
     before = service.samples()
-    service.health.metrics.connections.labels("allowed").set(1)
+    service.health.metrics.batch.connections.labels("allowed").set(1)
     bank = service.bank
     rich, owner, shop = bank.account("500.00"), bank.account("100.00"), bank.account("0.00")
     card = bank.card(owner, expires=date(9999, 12, 31))
@@ -216,10 +218,10 @@ def test_a_lease_table_that_is_away_is_waited_for(service: Watched) -> None:
 
 
 def test_a_standby_is_healthy_ready_and_says_so(service: Watched) -> None:
-    standby = Health(INTERVAL)
+    standby = Health("bank-stream", INTERVAL)
     with leading(service), service.running(service.another(standby)):
         until(lambda: standby.status().state == "standing by")
-        assert (standby.alive().ok, standby.ready()) == (True, (True, "standing by"))
+        assert (standby.alive().ok, standby.ready()) == (True, Probe(True, "standing by"))
         assert samples(standby)["bank_stream_leading", ()] == 0
         assert service.value("leading") == 1
         service.driver.stop()

@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pipeline.dstream.monitoring.health import Health
+from pipeline.dstream.monitoring.page import MOST_SHARDS
+from pipeline.dstream.monitoring.status import Status
 from pipeline.messages.records import ShardTimes
-from pipeline.observability.health import Health
 from pipeline.observability.history import MINUTES, History
-from pipeline.observability.page import MOST_SHARDS
-from pipeline.observability.status import Status
 from pipeline.runtime.errors import Halted
 from tests.browser import Browser, chromium
 from tests.sample_page import SIZE, Clock, busy, shown
@@ -47,13 +47,13 @@ def browser() -> Iterator[Browser]:
 
 def troubled() -> Health:
     """Waits, has a stopped shard, and every name in it is hostile."""
-    health = Health(5.0, clock=Clock())
+    health = Health("bank-stream", 5.0, clock=Clock())
     health.leads()
-    health.complaints.say(HOSTILE, HOSTILE)
-    health.failed(Halted(HOSTILE))
+    health.waits.say(HOSTILE, HOSTILE)
+    health.metrics.batch.failed(Halted(HOSTILE))
     health.metrics.stopped = lambda: {HOSTILE: HOSTILE}
     health.metrics.shards = lambda: {HOSTILE: ShardTimes(0, 0)}
-    health.metrics.letters.labels(HOSTILE).set(3)
+    health.metrics.polled.letters.labels(HOSTILE).set(3)
     return health
 
 
@@ -115,7 +115,7 @@ def test_a_phone_shows_it_without_scrolling_sideways_and_in_readable_colours(
 
 
 def test_a_standby_and_a_start_say_so_and_nothing_else(browser: Browser) -> None:
-    health = Health(5.0, clock=Clock())
+    health = Health("bank-stream", 5.0, clock=Clock())
     with shown(health) as url:
         for state in ("starting", "standing by"):
             if state == "standing by":
@@ -129,7 +129,7 @@ def test_a_standby_and_a_start_say_so_and_nothing_else(browser: Browser) -> None
 
 def test_a_thousand_shards_are_shown_by_their_worst(browser: Browser) -> None:
     clock = Clock()
-    health, at = Health(5.0, clock=clock), int(clock.now * 1000)
+    health, at = Health("bank-stream", 5.0, clock=clock), int(clock.now * 1000)
     health.metrics.shards = lambda: {f"shardId-{n:012d}": ShardTimes(at - n * 1000, None) for n in range(1000)}
     with shown(health) as url:
         browser.open(url, *DESK)

@@ -19,14 +19,15 @@ from pipeline.applying.routing import Router
 from pipeline.aws import Aws
 from pipeline.dead_letters.table import DeadLetters
 from pipeline.dstream.driver import Driver, Helper
+from pipeline.dstream.monitoring.health import Health
+from pipeline.dstream.monitoring.polls import AuditPoll, DatabasePoll, LetterPoll
 from pipeline.kinesis.reader import KinesisReader
 from pipeline.kinesis.source import KinesisSource
 from pipeline.leases.keeper import LeaseKeeper
 from pipeline.leases.table import LeaseTable
 from pipeline.messages.records import Range, Report
 from pipeline.mysql.database import Database
-from pipeline.observability.health import Health
-from pipeline.observability.polling import AuditPoll, DatabasePoll, LetterPoll, Poller
+from pipeline.observability.polling import Poller
 from pipeline.runtime.errors import PipelineError
 from tests.contract.misbehaving import Misbehaving, misbehaving
 from tests.contract.streams import TestStream
@@ -56,7 +57,7 @@ class Watched:
     def __init__(self, bank: SmallBank, aws: Misbehaving, door: DatabaseDoor) -> None:
         self.bank, self.aws, self.door, self.clock = bank, aws, door, Clock()
         self.stream = TestStream(f"http://{aws.target.netloc}")
-        self.health = Health(INTERVAL, clock=self.clock)
+        self.health = Health("bank-stream", INTERVAL, clock=self.clock)
         self._reached = Aws("us-east-1", "test", "test", (("AWS_ENDPOINT_URL", aws.url),))
         letters = DeadLetters(self._reached, bank.partition.dead_letters.table, self.stream.name, seconds=0.2)
         self._partition = replace(
@@ -68,7 +69,7 @@ class Watched:
         )
         self._leases = LeaseTable(self._reached, f"leases-{uuid.uuid4()}")
         tables = tuple(domain.table.name for domain in bank.partition.router.routes.values())
-        metrics = self.health.metrics
+        metrics = self.health.metrics.polled
         look = DatabasePoll(metrics, door.database.connect, tables, unsent)
         audit = AuditPoll(metrics, door.database.connect)
         self.poller = Poller(LetterPoll(metrics, letters), look, audit, every=0.1)

@@ -15,11 +15,11 @@ from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
 from pipeline.aws import Aws
+from pipeline.dstream.monitoring.health import Health
+from pipeline.dstream.monitoring.metrics import Metrics
 from pipeline.leases.keeper import LeaseKeeper
 from pipeline.leases.lease import Lease
 from pipeline.leases.table import LeaseTable
-from pipeline.observability.health import Health
-from pipeline.observability.metrics import Metrics
 from pipeline.observability.polling import Poller
 from pipeline.observability.server import served
 from pipeline.runtime.background import GoingOn, unforeseen
@@ -67,7 +67,7 @@ def test_how_often_it_happened_is_a_metric_that_begins_at_0() -> None:
 
 
 def told() -> str:
-    return generate_latest(Metrics().registry).decode()
+    return generate_latest(Metrics("bank-stream").registry).decode()
 
 
 class FailsOnce:
@@ -137,7 +137,7 @@ def test_leases_are_renewed_though_a_renewal_failed() -> None:
 
 @pytest.mark.parametrize("path", ["/status", "/metrics", "/"])
 def test_the_page_answers_the_next_time(path: str) -> None:
-    health = Health(60.0)
+    health = Health("bank-stream", 60.0)
     before, port = counted("answering on METRICS_PORT"), free_port()
     failing: Callable[[], dict[str, str]] = {}.pop  # type: ignore[assignment]
     with served(health, "127.0.0.1", port):

@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from pipeline.dstream.driver import MOST_DEATHS, Driver
+from pipeline.dstream.monitoring.health import Health
 from pipeline.messages.records import Position, Range, Report
 from pipeline.runtime.errors import Fatal, LeaseLost, TaskDied, Transient
 from tests.fakes import Helping, MemoryReader, MemorySource, run_here
@@ -45,6 +46,7 @@ class Trial:
             lambda ranges: self.run(ranges),
             partitions=PARTITIONS,
             batch_length=1.0,
+            health=Health("bank-stream", 1.0, self.clock),
             helpers=[self.helper],
             clock=self.clock,
             **options,

@@ -31,7 +31,7 @@ ROOMS = {
     "applying": {"dead_letters", "messages", "mysql", "runtime"},
     "kafka": {"runtime", "settings"},
     "spark": {"runtime"},
-    "observability": {"dead_letters", "messages", "mysql", "runtime"},
+    "observability": {"runtime"},
     "dstream": {
         "applying",
         "dead_letters",

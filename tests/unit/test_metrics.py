@@ -9,14 +9,16 @@ import pytest
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
+from pipeline.dstream.monitoring.health import Health
+from pipeline.dstream.monitoring.metrics import Metrics
 from pipeline.leases.table import TableMissing
 from pipeline.messages.batch import Batch
 from pipeline.messages.records import START, Position, Reached, Report, ShardTimes
 from pipeline.mysql.errors import AccessDenied
 from pipeline.mysql.headroom import share_left
-from pipeline.observability.health import LEAST_TURN, LONGEST_BATCH, LONGEST_START, Health
-from pipeline.observability.metrics import Metrics
+from pipeline.observability.liveness import LEAST_TURN, LONGEST_BATCH, LONGEST_START
 from pipeline.observability.server import served
+from pipeline.observability.status import Probe
 from pipeline.runtime.errors import Fatal, Halted, LeaseLost, TaskDied, Transient, Trimmed, waiting_for
 from tests.processes import free_port
 
@@ -42,7 +44,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def health(clock: Clock) -> Health:
-    return Health(60.0, clock=clock)
+    return Health("bank-stream", 60.0, clock=clock)
 
 
 def text(metrics: Metrics) -> str:
@@ -51,8 +53,8 @@ def text(metrics: Metrics) -> str:
 
 def test_what_alarms_count_is_there_before_its_first_event() -> None:
     """Prometheus sees no increase in a series whose first sample is 1."""
-    metrics = Metrics()
-    metrics.expect(["stock"])
+    metrics = Metrics("bank-stream")
+    metrics.batch.expect(["stock"])
     told = text(metrics)
     for fate in (Transient, TaskDied, Halted, LeaseLost, Trimmed, Fatal):
         assert f'bank_stream_failures_total{{fate="{fate.__name__}"}} 0.0' in told
@@ -63,7 +65,7 @@ def test_what_alarms_count_is_there_before_its_first_event() -> None:
 def test_a_failure_is_counted_by_its_fate_whatever_it_is_called_besides(health: Health) -> None:
     """Alarms know the fates alone."""
     for error in (TableMissing("gone"), AccessDenied("1045"), TaskDied("exit code 137"), Halted("1054")):
-        health.failed(error)
+        health.metrics.batch.failed(error)
     told = text(health.metrics)
     assert 'bank_stream_failures_total{fate="Halted"} 3.0' in told
     assert 'bank_stream_failures_total{fate="TaskDied"} 1.0' in told
@@ -71,7 +73,7 @@ def test_a_failure_is_counted_by_its_fate_whatever_it_is_called_besides(health: 
 
 
 def test_a_start_may_take_a_while_and_not_for_ever(health: Health, clock: Clock) -> None:
-    assert (health.alive().ok, health.ready()) == (True, (False, "starting"))
+    assert (health.alive().ok, health.ready()) == (True, Probe(False, "starting"))
     clock.now += LONGEST_START
     assert health.alive().ok
     clock.now += 1
@@ -90,7 +92,7 @@ def test_a_standby_is_alive_while_it_looks_and_always_ready(health: Health, cloc
 
 
 def test_short_intervals_leave_time_for_calls_that_are_tried_again(clock: Clock) -> None:
-    health = Health(0.1, clock=clock)
+    health = Health("bank-stream", 0.1, clock=clock)
     health.leads()
     clock.now += LEAST_TURN
     assert health.alive().ok
@@ -117,7 +119,7 @@ def test_progress_is_what_moved_or_is_caught_up_and_nothing_else(health: Health,
 
 
 def test_one_wait_is_one_line_a_minute_whatever_its_reasons(health: Health, clock: Clock) -> None:
-    complaints = health.complaints
+    complaints = health.waits
     with capture_logs() as lines:
         for reason in ("read-only", "gone", "gone", "no route"):
             complaints.say(reason, "the database")
@@ -132,7 +134,7 @@ def test_one_wait_is_one_line_a_minute_whatever_its_reasons(health: Health, cloc
     ]
     assert lines[0]["since"] == lines[1]["since"]
     assert lines[-1]["waited"] == 80
-    assert list(complaints.waits()) == ["the stream"]
+    assert list(complaints.current()) == ["the stream"]
     assert 'bank_stream_waiting_seconds{for="the stream"} 0.0' in text(health.metrics)
 
 
@@ -160,9 +162,9 @@ def test_ages_grow_by_themselves_and_are_absent_where_not_known(health: Health, 
 def test_what_a_failed_batch_had_to_do_is_counted_and_its_outcomes_are_not(health: Health) -> None:
     report = Report(failure="x", fate="Transient", outcomes={("stock", "1"): 3}, chunks={500: 2, 7: 1}, connections=3)
     report.causes = {"deadlock": 2, "lock_wait": 1, "other": 4}
-    health.metrics.tell_reports([report])
-    health.failed(Halted("x"))
-    health.failed(LeaseLost("x"))
+    health.metrics.batch.tell_reports([report])
+    health.metrics.batch.failed(Halted("x"))
+    health.metrics.batch.failed(LeaseLost("x"))
     found = text(health.metrics)
     for line in (
         'retries_total{cause="deadlock"} 2.0',

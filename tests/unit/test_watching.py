@@ -14,9 +14,8 @@ import yaml
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline.dstream.monitoring.health import Health
 from pipeline.messages.records import Report
-from pipeline.observability.health import Health
-from pipeline.observability.metrics import PREFIX
 from pipeline.runtime.background import GoingOn
 from pipeline.runtime.errors import Fatal, Halted, LeaseLost, Transient
 from tests.sample_page import NOON, busy
@@ -38,14 +37,14 @@ def everything() -> Health:
     health = busy()
     metrics = health.metrics
     report = Report(causes={"deadlock": 1}, conflicts={"stock": 1}, chunks={500: 3}, connections=2)
-    metrics.tell_reports([report])
-    metrics.connections.labels("allowed").set(16)
-    metrics.ids_left.labels("stocks").set(0.9)
+    metrics.batch.tell_reports([report])
+    metrics.batch.connections.labels("allowed").set(16)
+    metrics.polled.ids_left.labels("stocks").set(0.9)
     metrics.waits = lambda: {"the database": NOON}
     metrics.stopped = lambda: {"shardId-000000000000": "trimmed"}
     GoingOn("some work")
     for error in (Transient, Halted, LeaseLost, Fatal):
-        health.failed(error("x"))
+        health.metrics.batch.failed(error("x"))
     return health
 
 
@@ -122,7 +121,7 @@ def test_no_metric_is_left_out_of_the_dashboard() -> None:
     shown = {selector.name for where, query, _ in queries() if where in titles() for selector in selectors(query)}
     names = {family.name for family in everything().metrics.registry.collect()}
     unshown = {name for name in names if not any((one or "").startswith(name) for one in shown)}
-    assert names and all(name.startswith(f"{PREFIX}_") for name in names)
+    assert names and all(name.startswith("bank_stream_") for name in names)
     assert not unshown
 
 

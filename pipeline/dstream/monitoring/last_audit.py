@@ -6,8 +6,8 @@ from contextlib import closing
 from datetime import UTC
 from typing import Any, Final
 
+from pipeline.dstream.monitoring.polled_metrics import Audited
 from pipeline.mysql.database import translated
-from pipeline.observability.metrics import Audited
 
 _LAST: Final = "SELECT findings, ended_at FROM audits ORDER BY id DESC LIMIT 1"
 
