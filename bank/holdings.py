@@ -30,14 +30,14 @@ class Account(msgspec.Struct, frozen=True, gc=False):
 
 
 class Card(msgspec.Struct, frozen=True, gc=False):
-    """A row of `cards`. `expires` is the last valid day."""
+    """A row of `cards`. `expires` is the last valid day; None where the column holds none (0000-00-00, 2025-02-31)."""
 
     number: int
     account_id: int
     pin: int | None
     cvc1: int | None
     cvc2: int | None
-    expires: date
+    expires: date | None
 
 
 class Loan(msgspec.Struct, frozen=True, gc=False):

@@ -42,7 +42,7 @@ def decide(payment: CardPayment, now: datetime, identity: bytes, weights: FraudW
         return Verdict(INACTIVE)
     if payer.funds < amount:
         return Verdict(INSUFFICIENT_FUNDS)
-    if now.date() > card.expires:
+    if card.expires is None or now.date() > card.expires:  # no day is its last valid one: nothing moves
         return Verdict(EXPIRED)
     if not _verified(payment, card):
         return Verdict(INVALID)

@@ -25,7 +25,7 @@ def describe(settings: Settings) -> ServiceDescription:
     from bank import books, statuses, tables
     from card_transactions.alerts import SENDER
     from card_transactions.tables import FRAUD_ALERTS
-    from pipeline.applying.unit_of_work import REFUSED
+    from pipeline.applying.culprits import REFUSED, UNFORESEEN
     from pipeline.operations.description import Attempt, Books
 
     nothing = ("[]",)
@@ -50,7 +50,10 @@ def describe(settings: Settings) -> ServiceDescription:
         sender=SENDER,
         scrubbed=("card_transactions", ("pin", "cvc1", "cvc2")),
         after_reading=frozenset(
-            {statuses.NO_ACCOUNT, statuses.NO_MERCHANT, statuses.NO_LOAN, statuses.BALANCE_OVERFLOW, REFUSED}
+            (
+                *(statuses.NO_ACCOUNT, statuses.NO_MERCHANT, statuses.NO_LOAN, statuses.BALANCE_OVERFLOW),
+                *(REFUSED, UNFORESEEN),
+            )
         ),
         kept_whole=frozenset({"transaction", "loan_payment", "stock"}),
         books=Books("accounts", books.MOVEMENTS),

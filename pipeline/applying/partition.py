@@ -19,9 +19,10 @@ from typing import Any
 
 import structlog
 
+from pipeline.applying.applied import Applied
 from pipeline.applying.domain import StateStore
 from pipeline.applying.routing import Router
-from pipeline.applying.unit_of_work import Applied, UnitOfWork
+from pipeline.applying.unit_of_work import UnitOfWork
 from pipeline.dead_letters.table import DeadLetters
 from pipeline.messages.records import Block, Event, Letter, Reached, Record, Report, Skipped, unblock
 from pipeline.mysql.database import Database, Lane, connections

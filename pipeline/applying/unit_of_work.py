@@ -10,43 +10,30 @@ again, after a crash: the INSERT finds it, nothing of the chunk has happened, an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from pipeline.applying.applied import DUPLICATE, LETTER, Applied
+from pipeline.applying.culprits import HELD_BACK, Culprits, ToLetter
 from pipeline.applying.domain import Decision, Domain, EventTable, MoreNeeded, State, StateStore
 from pipeline.messages.identity import is_named
-from pipeline.messages.records import Event, Letter
-from pipeline.mysql.database import DuplicateEvent, Lane, RowRefused, Transaction
+from pipeline.messages.records import Event
+from pipeline.mysql.database import Lane, Transaction
+from pipeline.mysql.errors import DuplicateKey
 from pipeline.mysql.literals import literals
-from pipeline.runtime.errors import Rejected
+from pipeline.runtime.errors import Rejected, Transient
+from pipeline.runtime.redacted_errors import RedactedErrors
 
-REFUSED: Final = "refused_by_database"
-DUPLICATE: Final = "duplicate"
 IDS_A_STATEMENT: Final = 500
 
 Key = tuple[str, bytes]
 """(table, event id): an event id is unique within its table."""
-ToLetter = Callable[[Event[Any], Rejected], Letter]
 
 
-@dataclass(slots=True)
-class Applied:
-    """What became of a chunk. The letters are not durable yet.
-
-    `conflicts`: duplicates, by their producer's own id, of a message that said something else.
-    """
-
-    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    letters: list[Letter] = field(default_factory=list)
-    conflicts: list[Event[Any]] = field(default_factory=list)
-
-    def add(self, other: Applied) -> None:
-        """Count the other's as well."""
-        self.outcomes.update(other.outcomes)
-        self.letters += other.letters
-        self.conflicts += other.conflicts
+class Repeated(Transient):
+    """An event of the chunk has its row already, from before or by another meanwhile: a look at the ids settles it."""
 
 
 @dataclass(slots=True)
@@ -71,52 +58,56 @@ class UnitOfWork:
         self._tables = {domain.type: domain.table for domain in routes.values()}
         self._store = store
         self._to_letter = to_letter
+        self._culprits = Culprits(self._commit, self._attempt, to_letter)
         self._rereading = False
 
     def apply(self, chunk: Sequence[Event[Any]]) -> Applied:
-        """Commit the chunk. Raises `Transient`, `Halted`; then nothing of the chunk is known to have happened.
+        """Commit the chunk. Raises `Transient`, `Halted`; then some of the chunk may have been committed.
 
-        A chunk with a row that the server refuses is split, in order, until the culprit is alone: a dead letter.
+        Messages that hold the others back become letters.
         """
-        try:
-            return self._commit(chunk)
-        except (DuplicateEvent, RowRefused) as error:
-            if not self._rereading:
+        if not self._rereading:
+            try:
+                return self._commit(chunk)
+            except (Repeated, *HELD_BACK):
                 self._rereading = True
-                return self.apply(chunk)
-            if isinstance(error, DuplicateEvent):
-                raise
-            if len(chunk) == 1:
-                return self._refused(chunk[0], error)
-        middle = len(chunk) // 2
-        applied = self.apply(chunk[:middle])
-        applied.add(self.apply(chunk[middle:]))
-        return applied
-
-    def _refused(self, event: Event[Any], error: RowRefused) -> Applied:
-        letter = self._to_letter(event, Rejected(REFUSED, str(error)))
-        return Applied(Counter({(event.type, f"letter:{REFUSED}"): 1}), [letter])
+        return self._culprits.apply(chunk)
 
     def _commit(self, chunk: Sequence[Event[Any]]) -> Applied:
         with self._lane.transaction() as transaction:
-            known = self._known(transaction, [event for event in chunk if self._may_be_known(event)])
-            fresh = [event for event in chunk if self._key(event) not in known] if known else chunk
-            repeated = self._repeated(
-                transaction, [event for event in chunk if self._key(event) in known] if known else ()
-            )
-            if not fresh:
-                return repeated
-            likely = [self._quoted(event, self._routes[event.type].expected_status) for event in fresh]
-            state = self._store.load(transaction, (self._routes[event.type].needs(event) for event in fresh))
-            applied_at = _now(transaction)
-            decided = self._decide(transaction, fresh, likely, state)
-            if not self._rereading and self._known(transaction, decided.rejected):
-                raise DuplicateEvent("a rejected event has a row")
+            with RedactedErrors():
+                applied, written = self._work(transaction, chunk)
+            if written:
+                transaction.commit()
+        return applied
+
+    def _attempt(self, chunk: Sequence[Event[Any]]) -> Applied:
+        """What a commit would do, rolled back."""
+        with self._lane.transaction() as transaction, RedactedErrors():
+            return self._work(transaction, chunk)[0]
+
+    def _work(self, transaction: Transaction, chunk: Sequence[Event[Any]]) -> tuple[Applied, bool]:
+        """What becomes of the chunk, and whether there is anything to commit."""
+        known = self._known(transaction, [event for event in chunk if self._may_be_known(event)])
+        fresh = [event for event in chunk if self._key(event) not in known] if known else chunk
+        repeated = self._repeated(transaction, [event for event in chunk if self._key(event) in known] if known else ())
+        if not fresh:
+            return repeated, False
+        likely = [self._quoted(event, self._routes[event.type].expected_status) for event in fresh]
+        state = self._store.load(transaction, (self._routes[event.type].needs(event) for event in fresh))
+        applied_at = _now(transaction)
+        decided = self._decide(transaction, fresh, likely, state)
+        if not self._rereading and self._known(transaction, decided.rejected):
+            raise Repeated("a rejected event has a row")
+        try:
             self._write(transaction, decided, applied_at)
-            self._store.save(transaction, state)
-            transaction.commit()
+        except DuplicateKey:
+            if self._rereading and self._known(transaction, fresh):
+                raise Repeated("another has written an event of this chunk meanwhile") from None
+            raise
+        self._store.save(transaction, state)
         repeated.add(decided.applied)
-        return repeated
+        return repeated, True
 
     def _may_be_known(self, event: Event[Any]) -> bool:
         return self._rereading or is_named(event.identity, event.record)
@@ -188,7 +179,7 @@ class UnitOfWork:
                 decided.missing.append(more.needs)
                 continue
             except Rejected as rejected:
-                decided.applied.outcomes[event.type, f"letter:{rejected.reason}"] += 1
+                decided.applied.outcomes[event.type, f"{LETTER}{rejected.reason}"] += 1
                 decided.applied.letters.append(self._to_letter(event, rejected))
                 decided.rejected.append(event)
                 continue

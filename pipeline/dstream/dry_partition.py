@@ -12,9 +12,10 @@ from typing import Any
 
 import msgspec
 
+from pipeline.applying.culprits import ToLetter
 from pipeline.applying.domain import Domain, State, StateStore
 from pipeline.applying.partition import Partition
-from pipeline.applying.unit_of_work import Decided, Key, ToLetter, UnitOfWork
+from pipeline.applying.unit_of_work import Decided, Key, UnitOfWork
 from pipeline.messages.decoding import decode
 from pipeline.messages.records import Block, Event, Letter, Record, Report
 from pipeline.mysql.database import Lane, Transaction

@@ -18,7 +18,7 @@ import mysql.connector
 from sqlalchemy.dialects.mysql.mysqlconnector import MySQLDialect_mysqlconnector
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
-from pipeline.mysql.errors import ConnectionLost, DuplicateEvent, RowRefused, ServerError, translated
+from pipeline.mysql.errors import ConnectionLost, DuplicateKey, RowRefused, ServerError, exhausted, translated
 from pipeline.mysql.session import Database
 from pipeline.runtime.errors import PipelineError
 
@@ -26,7 +26,7 @@ __all__ = [
     "ConnectionLost",
     "Connections",
     "Database",
-    "DuplicateEvent",
+    "DuplicateKey",
     "Lane",
     "RowRefused",
     "ServerError",
@@ -35,16 +35,20 @@ __all__ = [
     "translated",
 ]
 
-_IDENTITY: Final = "SELECT CONNECTION_ID(), @@hostname"
+_IDENTITY: Final = "SELECT CONNECTION_ID(), @@hostname, @@max_allowed_packet"
+AROUND: Final = 16
+"""Bytes that a row, and a statement, have besides, at most."""
 _UPTIME: Final = "SHOW GLOBAL STATUS LIKE 'Uptime'"
 
 
 class Transaction:
     """One open transaction: what domains and stores may do with the database."""
 
-    def __init__(self, connection: PoolProxiedConnection, cursor: Any) -> None:
+    def __init__(self, connection: PoolProxiedConnection, cursor: Any, packet: int) -> None:
+        """`packet`: how many bytes a statement may have (max_allowed_packet)."""
         self._connection = connection
         self._cursor = cursor
+        self._packet = packet
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """All rows of a SELECT."""
@@ -62,14 +66,22 @@ class Transaction:
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[bytes]) -> None:
         """One INSERT of all these rows of `literals` (the connector's executemany writes the same, at twice the cost).
 
+        Several, where the server takes none as long as that.
+
         Not by a cursor, which looks for the mysql shell's DELIMITER command in all that it is given, quoted texts not
         excepted, and cuts the statement there: a memo could stop the stream.
         """
         names = ", ".join(f"`{column}`" for column in columns)
         connection: Any = self._connection.dbapi_connection
-        sql = b"INSERT INTO `%s` (%s) VALUES (%s)" % (table.encode(), names.encode(), b"),(".join(rows))
-        with translated():
-            connection.cmd_query(sql)
+        head = b"INSERT INTO `%s` (%s) VALUES (" % (table.encode(), names.encode())
+        try:
+            for part in within(rows, self._packet - len(head)):
+                with translated():
+                    connection.cmd_query(b"%s%s)" % (head, b"),(".join(part)))
+        except DuplicateKey as duplicate:
+            if duplicate.key == f"{table}.PRIMARY":
+                raise exhausted() from None
+            raise
 
     def commit(self) -> None:
         """Make it durable. A connection lost meanwhile leaves it open whether it is: the event ids settle that."""
@@ -78,11 +90,15 @@ class Transaction:
 
 
 class CheckedOut(NamedTuple):
-    """A connection as its server knows it. `since`: when it was handed out, in monotonic seconds."""
+    """A connection as its server knows it. `since`: when it was handed out, in monotonic seconds.
+
+    `packet`: the longest statement that it takes, in bytes.
+    """
 
     id: int
     server: str
     since: float
+    packet: int
 
 
 class Connections:
@@ -155,10 +171,24 @@ class Connections:
         self._pool.dispose()
 
 
+def within(rows: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+    """Runs of rows that have up to `size` bytes with what stands around them; one that has more is by itself."""
+    if sum(map(len, rows)) + AROUND * (len(rows) + 1) <= size:
+        yield rows
+        return
+    start, length = 0, AROUND
+    for end, row in enumerate(rows):
+        if end > start and length + len(row) + AROUND > size:
+            yield rows[start:end]
+            start, length = end, AROUND
+        length += len(row) + AROUND
+    yield rows[start:]
+
+
 def _may_be_alive(lost: CheckedOut, cursor: Any) -> bool:
     """Whether this is its server, and has been up since before that connection was handed out, to a second."""
     cursor.execute(_IDENTITY)
-    ((_, server),) = cursor.fetchall()
+    ((_, server, _),) = cursor.fetchall()
     cursor.execute(_UPTIME)
     ((_, uptime),) = cursor.fetchall()
     return bool(server == lost.server and int(uptime) > time.monotonic() - lost.since + 1)
@@ -171,14 +201,14 @@ class Lane:
         self._connections = connections
         self._connection: PoolProxiedConnection | None = None
         self._cursor: Any = None
-        self._checked_out = CheckedOut(0, "", 0.0)
+        self._checked_out = CheckedOut(0, "", 0.0, 0)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Rolled back unless `commit()` was called. Raises `Transient`, `Halted`, `RowRefused`."""
         connection = self._open()
         try:
-            yield Transaction(connection, self._cursor)
+            yield Transaction(connection, self._cursor, self._checked_out.packet)
         except ConnectionLost:
             self._give_up(connection)
             raise
@@ -192,8 +222,8 @@ class Lane:
             with translated():
                 self._cursor = connection.cursor()
                 self._cursor.execute(_IDENTITY)
-                ((connection_id, server),) = self._cursor.fetchall()
-            self._checked_out = CheckedOut(connection_id, server, time.monotonic())
+                ((connection_id, server, packet),) = self._cursor.fetchall()
+            self._checked_out = CheckedOut(connection_id, server, time.monotonic(), packet)
             self._connection = connection
         return self._connection
 

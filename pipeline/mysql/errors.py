@@ -62,15 +62,41 @@ DENIED: Final = frozenset({1045, 1698})
 CAUSES: Final[Mapping[int, str]] = {1205: "lock_wait", 1213: "deadlock"}
 """Conflicts with other transactions, which are counted apart."""
 
+OF_THE_SERVER: Final = frozenset(
+    {
+        *(1044, 1045, 1095, 1142, 1143, 1227, 1370, 1449, 1698),  # rights
+        *(1046, 1049, 1051, 1054, 1064, 1109, 1136, 1146, 1149, 1176, 1193, 1231, 1235, 1238, 1356, 1364),  # the schema
+        *(1006, 1015, 1016, 1017, 1021, 1023, 1026, 1030, 1034, 1035, 1114, 1194, 1195),  # files, the disk
+        *(1037, 1038, 1041, 1135),  # memory
+        *(1129, 1130, 1180, 1181, 1226, 1874, 3100),  # its hosts, its limits, its COMMIT
+    }
+)
+"""No row is to blame: the batch halts. Of an error in no list here one of the statement's rows may be the reason."""
+
 DUPLICATE: Final = 1062
-EXHAUSTED: Final = 167
+EXHAUSTED: Final = frozenset({167, 1467})
 """MariaDB at the end of an AUTO_INCREMENT; MySQL calls that a duplicate of the key PRIMARY."""
 
-_KEY: Final = re.compile(r"for key '(?:[^'.]*\.)?([^'.]+)'")
+_KEY: Final = re.compile(r"'([\w$.-]+)'$")
 
 
 class RowRefused(PipelineError):
     """The server refuses a row of this statement for what it holds: split the chunk until the culprit is alone."""
+
+
+class StatementRefused(Halted):
+    """The server refuses a statement, and is not known to do so for a reason of its own: a row may be why."""
+
+
+class DuplicateKey(StatementRefused):
+    """A unique key has a value of this statement already: an event that was written before, or another team's key.
+
+    Who knows the events has to look which. `key` is for people: servers differ in how they name it.
+    """
+
+    def __init__(self, text: str, key: str) -> None:
+        super().__init__(f"{text} (duplicate of key {key})")
+        self.key = key
 
 
 class ConnectionLost(Transient):
@@ -79,10 +105,6 @@ class ConnectionLost(Transient):
 
 class AccessDenied(Halted):
     """The server refuses user and password."""
-
-
-class DuplicateEvent(Transient):
-    """This event has been written, before or by another meanwhile: the next look at the event ids settles it."""
 
 
 @contextmanager
@@ -99,12 +121,9 @@ def _by_fate(error: Any) -> PipelineError:
     text = f"database error {code}"
     if code == DUPLICATE:
         key = _KEY.search(str(error.msg))
-        name = key.group(1) if key else "?"
-        if name.endswith("_event_id"):
-            return DuplicateEvent(text)
-        return _exhausted(text) if name == "PRIMARY" else Halted(f"{text} (duplicate of key {name})")
-    if code == EXHAUSTED:
-        return _exhausted(text)
+        return DuplicateKey(text, key[1] if key else "?")
+    if code in EXHAUSTED:
+        return exhausted()
     if code in DENIED:
         return AccessDenied(f"{text} (access denied)")
     if code == TLS_FAILED:
@@ -119,8 +138,9 @@ def _by_fate(error: Any) -> PipelineError:
         passing = Transient(text)
         passing.cause = CAUSES.get(code, passing.cause)
         return passing
-    return Halted(text)
+    return Halted(text) if code in OF_THE_SERVER else StatementRefused(text)
 
 
-def _exhausted(text: str) -> Fatal:
-    return Fatal(f"{text}: a table has no ids left (AUTO_INCREMENT): widen the id column of the written tables")
+def exhausted() -> Fatal:
+    """What to raise where a table has no ids left."""
+    return Fatal("a table has no ids left (AUTO_INCREMENT): widen the id column of the written tables")

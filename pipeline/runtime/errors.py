@@ -53,6 +53,12 @@ class Halted(PipelineError):
     """Something that nobody foresaw, or that only people can mend: the batch stops and loses nothing."""
 
 
+class Unforeseen(Halted):
+    """An exception of the program's own. One message may be the reason, if its neighbours go through without it."""
+
+    waits_for = "a correction of the program"
+
+
 class LeaseLost(PipelineError):
     """Another driver holds a lease that this one thought its own."""
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from pipeline.runtime.errors import Halted, PipelineError
+from pipeline.runtime.errors import Halted, PipelineError, Unforeseen
 
 
 class RedactedErrors:
-    """Turns an error that nobody foresaw into `Halted`, which names its class and place but not its text.
+    """Turns an error that nobody foresaw into `Unforeseen`, which names its class and place but not its text.
 
-    Spark logs the text of whatever a task raises, and it may hold values of a message.
+    Spark logs the text of whatever a task raises, and it may hold values of a message. Where memory is short that is no
+    message's fault: `Halted`.
     """
 
     def __enter__(self) -> None: ...
@@ -25,4 +26,5 @@ class RedactedErrors:
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
         place = f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
-        raise Halted(f"{kind.__name__}{place}") from None
+        fate = Halted if issubclass(kind, MemoryError) else Unforeseen
+        raise fate(f"{kind.__name__}{place}") from None

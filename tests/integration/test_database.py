@@ -14,7 +14,7 @@ from pathlib import Path
 import mysql.connector
 import pytest
 
-from pipeline.mysql.database import ConnectionLost, Connections, Database, DuplicateEvent, Lane, RowRefused, Transaction
+from pipeline.mysql.database import ConnectionLost, Connections, Database, DuplicateKey, Lane, RowRefused, Transaction
 from pipeline.mysql.literals import literals
 from pipeline.mysql.location import parse_mysql_location
 from pipeline.runtime.errors import Fatal, Halted, PipelineError, Transient
@@ -90,7 +90,7 @@ def test_text_of_every_kind_arrives_as_it_was(pool: Connections) -> None:
 def test_only_a_duplicate_of_the_event_id_is_one(pool: Connections) -> None:
     lane = pool.lane()
     insert(lane, quote(b"a" * 16))
-    with pytest.raises(DuplicateEvent):
+    with pytest.raises(DuplicateKey):
         insert(lane, quote(b"a" * 16))
     with lane.transaction() as transaction, pytest.raises(Halted) as halted:
         transaction.execute("CREATE TEMPORARY TABLE other (a INT UNIQUE)")
@@ -189,7 +189,7 @@ def test_the_locks_of_a_lost_connection_are_ended_by_the_next_one(pool: Connecti
     lane, other = pool.lane(), pool.lane()
     insert(lane, quote(b"a" * 16))
     raw = other._open()
-    held = Transaction(raw, other._cursor)
+    held = Transaction(raw, other._cursor, other._checked_out.packet)
     held.query("SELECT id FROM stocks FOR UPDATE")
     keep = raw.dbapi_connection  # still open: only our side has forgotten it
     pool.abandon(other._checked_out)

@@ -10,8 +10,8 @@ import pytest
 from bank.tables import BankStore
 from benchmarks.workload import Workload, router
 from pipeline.applying import partition
+from pipeline.applying.applied import Applied
 from pipeline.applying.partition import Partition
-from pipeline.applying.unit_of_work import Applied
 from pipeline.aws import Aws
 from pipeline.dead_letters.table import DeadLetters
 from pipeline.messages.records import Extent, Position, Record

@@ -1,0 +1,41 @@
+"""What became of a chunk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pipeline.messages.records import Event, Letter
+
+DUPLICATE: Final = "duplicate"
+LETTER: Final = "letter:"
+
+
+@dataclass(slots=True)
+class Applied:
+    """What became of a chunk. The letters are not durable yet.
+
+    `outcomes`: of (type, status of its row, "duplicate" or "letter:" and a reason), how many. `conflicts`: duplicates,
+    by their producer's own id, of a message that said something else.
+    """
+
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    letters: list[Letter] = field(default_factory=list)
+    conflicts: list[Event[Any]] = field(default_factory=list)
+
+    def add(self, other: Applied) -> None:
+        """Count the other's as well."""
+        self.outcomes.update(other.outcomes)
+        self.letters += other.letters
+        self.conflicts += other.conflicts
+
+    @property
+    def through(self) -> frozenset[str]:
+        """The types of which a message has a row, now or from before."""
+        return frozenset(type_ for type_, outcome in self.outcomes if not outcome.startswith(LETTER))
+
+
+def condemned(event: Event[Any], letter: Letter) -> Applied:
+    """One message that became a letter."""
+    return Applied(Counter({(event.type, f"{LETTER}{letter.reason}"): 1}), [letter])

@@ -1,0 +1,91 @@
+"""A chunk that does not go through is cut in two, in order, until the message that holds it back is alone.
+
+A value that no column holds condemns its message by itself. Any other error of a statement (another team's trigger or
+unique key, no partition for its day), and an exception in a rule, condemn it only where a neighbour of its type goes
+through: what refuses everybody is no message's fault, and the batch halts with all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from pipeline.applying.applied import Applied, condemned
+from pipeline.messages.records import Event, Letter
+from pipeline.mysql.errors import RowRefused, StatementRefused
+from pipeline.runtime.errors import Rejected, Unforeseen
+
+REFUSED: Final = "refused_by_database"
+UNFORESEEN: Final = "unforeseen_error"
+NEIGHBOURS: Final = 10
+"""About how many of those behind a culprit are tried, near and far. Where none of so many goes through, the batch
+halts. One that went through before counts only where fewer are behind: at midnight, yesterday's had a partition."""
+
+HELD_BACK: Final = (RowRefused, StatementRefused, Unforeseen)
+"""What one message of a chunk may be the reason of."""
+
+ToLetter = Callable[[Event[Any], Rejected], Letter]
+Work = Callable[[Sequence[Event[Any]]], Applied]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Culprits:
+    """`commit` applies some messages in a transaction; `attempt` does the same and rolls back."""
+
+    commit: Work
+    attempt: Work
+    to_letter: ToLetter
+
+    def apply(
+        self, chunk: Sequence[Event[Any]], before: frozenset[str] = frozenset(), behind: Sequence[Event[Any]] = ()
+    ) -> Applied:
+        """Apply all but the culprits, which become letters. Raises what `commit` raises, where nobody goes through.
+
+        `before`: types of which a message of the chunk has gone through. `behind`: the rest of the chunk.
+        """
+        try:
+            return self.commit(chunk)
+        except HELD_BACK as error:
+            if len(chunk) == 1:
+                return self._alone(chunk[0], error, before, behind)
+        first, second = chunk[: len(chunk) // 2], chunk[len(chunk) // 2 :]
+        applied = self.apply(first, before, [*second, *behind])
+        applied.add(self.apply(second, before | applied.through, behind))
+        return applied
+
+    def _alone(
+        self, event: Event[Any], error: Exception, before: frozenset[str], behind: Sequence[Event[Any]]
+    ) -> Applied:
+        """Once more where a neighbour has shown that it is the message: what comes and goes may have gone."""
+        if isinstance(error, RowRefused):
+            return self._letter(event, REFUSED, error)
+        has_neighbour = self._neighbour_goes_through(event.type, before, behind)
+        try:
+            return self.commit([event])
+        except HELD_BACK as again:
+            if not has_neighbour:
+                raise
+            reason = UNFORESEEN if isinstance(again, Unforeseen) else REFUSED
+            record = event.record
+            place = {"shard": record.shard, "sequence": record.sequence, "sub_sequence": record.sub_sequence}
+            log.error("message condemned", type=event.type, reason=reason, error=str(again), **place)
+            return self._letter(event, reason, again)
+
+    def _neighbour_goes_through(self, type_: str, before: frozenset[str], behind: Sequence[Event[Any]]) -> bool:
+        alike = [event for event in behind if event.type == type_]
+        tried = alike[:: max(1, len(alike) // NEIGHBOURS)]
+        return any(self._goes_through(event) for event in tried) or (len(alike) < NEIGHBOURS and type_ in before)
+
+    def _goes_through(self, event: Event[Any]) -> bool:
+        try:
+            return event.type in self.attempt([event]).through
+        except HELD_BACK:
+            return False
+
+    def _letter(self, event: Event[Any], reason: str, error: Exception) -> Applied:
+        return condemned(event, self.to_letter(event, Rejected(reason, str(error))))
