@@ -1,4 +1,7 @@
-"""The command line: `python -m producers bank`, then `python -m producers traffic`."""
+"""The command line: `python -m producers bank`, then `python -m producers traffic`.
+
+`candles` and `trades` are there where the packages of the analytics are (`make setup` installs them).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from enum import StrEnum
 from functools import partial
+from importlib.util import find_spec
 from itertools import islice
 from random import SystemRandom
 from typing import TYPE_CHECKING, Annotated, Any
@@ -173,6 +177,12 @@ def _explained() -> Iterator[None]:
         console.print(f"[red]{error}[/red]")
         raise typer.Exit(1) from None
 
+
+if find_spec("confluent_kafka"):
+    from producers.market import send_candles, send_trades
+
+    app.command("candles")(send_candles)
+    app.command("trades")(send_trades)
 
 if __name__ == "__main__":
     app()

@@ -1,0 +1,189 @@
+"""The commands `candles` and `trades` of the command line: records of the market into Kafka's topics."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from random import SystemRandom
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from market.symbols import topics_of
+from pipeline.kafka.client import client_options
+from pipeline.kafka.topics import Topics
+from pipeline.runtime.errors import PipelineError
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.kafka import KafkaSettings
+from producers.candles import MINUTES, Disorder, candles, days_of
+from producers.kafka import Delivered, DeliveryError, abort, deliver
+from producers.made import Made
+from producers.trades import TOPIC, Mishaps, late_demonstration, trades
+
+STOCKS: Final = "AAPL,MSFT,AMZN,GOOG,META,NVDA,TSLA,AMC,GME,BTC/USD"
+FRIDAY: Final = datetime(2023, 8, 25)
+OPENING: Final = datetime(2023, 8, 25, 13, 30)
+ABORTED: Final = "producers.aborted"
+"""The transaction that nobody gets to see."""
+console = Console(stderr=True)
+
+Symbols = Annotated[str, typer.Option(envvar="SYMBOLS", help="Symbols, by commas.")]
+Rate = Annotated[float | None, typer.Option(min=0.1, help="Records per second; none is as fast as it goes.")]
+Seed = Annotated[int | None, typer.Option(help="Same seed, same records; none is a new one each time.")]
+Aborted = Annotated[int, typer.Option(min=0, help="First so many in a transaction that is aborted.")]
+Note = Annotated[Path | None, typer.Option(help="A file for where each record lies: a JSON object a line.")]
+Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The first trading day.")]
+
+
+def send_candles(
+    symbols: Symbols = STOCKS,
+    day: Day = FRIDAY,
+    days: Annotated[int, typer.Option(min=1, help="How many trading days.")] = 1,
+    minutes: Annotated[int, typer.Option(min=1, max=MINUTES, help="Of each day, from 09:30 on.")] = MINUTES,
+    shuffled: Annotated[int, typer.Option(min=0, help="By how many newer ones a candle may be overtaken.")] = 10,
+    late: Annotated[float, typer.Option(min=0, max=1, help="Share that comes after more than that.")] = 0.01,
+    repeated: Annotated[float, typer.Option(min=0, max=1, help="Share that comes again as it was.")] = 0.02,
+    corrected: Annotated[float, typer.Option(min=0, max=1, help="Share that comes again with other figures.")] = 0.02,
+    broken: Annotated[
+        float, typer.Option(min=0, max=1, help="Broken ones beside the good, as a share of them.")
+    ] = 0.01,
+    unusual: Annotated[float, typer.Option(min=0, max=1, help="Share that is written unusually, and right.")] = 0.05,
+    rate: Rate = None,
+    aborted: Aborted = 0,
+    note: Note = None,
+    seed: Seed = None,
+) -> None:
+    """Send candles of one minute, each symbol's to its topic; topics that are missing are made, of one partition.
+
+    Uses KAFKA_BROKERS and the other KAFKA_… settings, as the services do. Times are New York's.
+
+        python -m producers candles --symbols AAPL,MSFT --minutes 60 --rate 20
+
+        python -m producers candles --days 5 --late 0 --broken 0 --seed 7
+    """
+    seed = _seed(seed)
+    names = _names(symbols)
+    disorder = Disorder(shuffled, late, repeated, corrected, broken, unusual)
+    source = list(candles(seed, names, days_of(day.date(), days), minutes, disorder))
+    with _explained():
+        _send(source, topics_of(tuple(names)), 1, rate, aborted, note)
+    console.print(f"seed {seed}")
+
+
+def send_trades(
+    symbols: Symbols = STOCKS,
+    begin: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%dT%H:%M:%S"], help="Event time of the first, UTC.")
+    ] = OPENING,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Seconds of event time.")] = 300.0,
+    per_second: Annotated[float, typer.Option(min=0.01, help="Trades a second of each symbol, in event time.")] = 5.0,
+    shuffled: Annotated[float, typer.Option(min=0, help="Seconds by which a trade may be overtaken.")] = 4.0,
+    late: Annotated[float, typer.Option(min=0, max=1, help="Share that comes too late.")] = 0.0,
+    repeated: Annotated[float, typer.Option(min=0, max=1, help="Share that comes again, and counts again.")] = 0.01,
+    broken: Annotated[
+        float, typer.Option(min=0, max=1, help="Broken ones beside the good, as a share of them.")
+    ] = 0.01,
+    rate: Rate = None,
+    partitions: Annotated[int, typer.Option(min=1, help="Of the topic, where it is made.")] = 4,
+    aborted: Aborted = 0,
+    note: Note = None,
+    seed: Seed = None,
+    late_demo: Annotated[
+        bool, typer.Option("--late-demo", help="Nothing else than three trades, of which the third is 12 s late.")
+    ] = False,
+    pause: Annotated[float, typer.Option(min=0, help="Seconds before that third one: some batches.")] = 10.0,
+) -> None:
+    """Send trades to the topic `stocks`, which is made where it is missing.
+
+    Uses KAFKA_BROKERS and the other KAFKA_… settings, as the services do.
+
+        python -m producers trades --seconds 3600 --per-second 10 --seed 7
+
+        python -m producers trades --late-demo
+    """
+    seed = _seed(seed)
+    names, start = _names(symbols), begin.replace(tzinfo=UTC)
+    with _explained():
+        if late_demo:
+            _demonstrate(names[0], start, partitions, pause, note)
+            return
+        source = list(trades(seed, names, start, seconds, per_second, Mishaps(shuffled, late, repeated, broken)))
+        _send(source, [TOPIC], partitions, rate, aborted, note)
+    console.print(f"seed {seed}")
+
+
+def _demonstrate(name: str, begin: datetime, partitions: int, pause: float, note: Path | None) -> None:
+    first, moving, late = late_demonstration(name, begin)
+    sent = _send([first, moving], [TOPIC], partitions, None, 0, None)
+    console.print(f"two trades of {name}, 18 s apart: the second closes the first one's windows; {pause:g} s …")
+    time.sleep(pause)
+    sent += _send([late], [TOPIC], partitions, None, 0, None)
+    console.print("a third, 12 s late, at 9999.00: no window of the service may show it, its status counts it as late")
+    _write_down(sent, note)
+
+
+def _send(
+    records: Sequence[Made], topics: Sequence[str], partitions: int, rate: float | None, aborted: int, note: Path | None
+) -> list[Delivered]:
+    client = _client()
+    Topics(client).make(topics, partitions, 1)
+    if aborted:
+        console.print(f"{abort(client, islice(records, aborted), ABORTED):,} records in an aborted transaction")
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(show_speed=True))
+    started = time.monotonic()
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        task = progress.add_task("records", total=len(records))
+        sent = deliver(client, records, rate=rate, on_progress=lambda taken: progress.update(task, completed=taken))
+    took = time.monotonic() - started
+    console.print(f"{len(sent):,} records in {took:.1f} s, {len(sent) / took:,.0f}/s, {_kinds(sent)}")
+    _write_down(sent, note)
+    return sent
+
+
+def _kinds(sent: Sequence[Delivered]) -> str:
+    kinds = [record.kind for record in sent]
+    return ", ".join(f"{kinds.count(kind):,} {kind}" for kind in dict.fromkeys(kinds))
+
+
+def _write_down(sent: Sequence[Delivered], note: Path | None) -> None:
+    if note:
+        note.write_text("".join(json.dumps(record._asdict()) + "\n" for record in sent))
+
+
+def _client() -> dict[str, Any]:
+    unread = {"CHECKPOINT_DIR": "none"}  # of the services
+    return client_options(KafkaSettings.read({**unread, **os.environ}))
+
+
+def _seed(seed: int | None) -> int:
+    return SystemRandom().randrange(10**9) if seed is None else seed
+
+
+def _names(symbols: str) -> list[str]:
+    names = [name.strip() for name in symbols.split(",")]
+    try:
+        topics_of(tuple(names))
+    except ValueError as error:
+        raise typer.BadParameter(f"--symbols {error}") from None
+    return names
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """A line for each trouble: exit code 2 where a setting is wrong, 1 where the brokers are the trouble."""
+    try:
+        yield
+    except SettingsError as error:
+        console.print(f"[red]{error}[/red]")
+        raise typer.Exit(2) from None
+    except (PipelineError, DeliveryError, OSError) as error:
+        console.print(f"[red]{error}[/red]")
+        raise typer.Exit(1) from None
