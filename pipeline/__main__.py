@@ -1,76 +1,24 @@
-"""The operators' command line: `python -m pipeline --help`."""
+"""The operators' command line of every service: `python -m pipeline --help`."""
 
 from __future__ import annotations
 
-import sys
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Final
 
-from bank_stream.settings import Settings
-from pipeline.operations.commands import auditing, changing, comparing, looking  # noqa: F401 - they make the commands
-from pipeline.operations.commands.app import app
-from pipeline.operations.description import Compose, ServiceDescription
-from pipeline.settings.document import page
+import typer
 
-NOTED = "UPDATE operations_log SET counts = counts WHERE 1 = 0"
-AUDITED = "INSERT INTO audits SELECT * FROM audits WHERE 1 = 0"
-BALANCED = (
-    "INSERT INTO audit_balances SELECT * FROM audit_balances AS b WHERE 1 = 0 ON DUPLICATE KEY UPDATE opening = 0"
-)
-SCRUBBED = "UPDATE card_transactions SET pin = NULL, cvc1 = NULL, cvc2 = NULL WHERE 1 = 0"
+from pipeline.console.command_line import PROGRAM, command_line
+
+SERVICES: Final = ("bank_stream.operations",)
+"""Modules whose `COMMANDS` say what a service gives to the command line. The engine imports none of them by name."""
 
 
-def describe(settings: Settings) -> ServiceDescription:
-    """The bank as the service itself has it. Imported here, since the engine knows none."""
-    import migrations
-    import stream_consumer
-    from bank import books, statuses, tables
-    from card_transactions.alerts import SENDER
-    from card_transactions.tables import FRAUD_ALERTS
-    from pipeline.applying.culprits import REFUSED, UNFORESEEN
-    from pipeline.operations.description import Attempt, Books
-
-    nothing = ("[]",)
-    return ServiceDescription(
-        routes=stream_consumer.routes(settings),
-        store=tables.BankStore(),
-        check_schema=migrations.check,
-        attempts=(
-            Attempt("cards", "SELECT, and LOCK TABLES on the schema", tables.LOCK_CARDS, nothing),
-            Attempt("accounts", "SELECT, UPDATE", tables.LOCK_ACCOUNTS, nothing),
-            Attempt("accounts", "SELECT, UPDATE", tables.SAVE_ACCOUNTS, nothing),
-            Attempt("loans", "SELECT, UPDATE", tables.LOCK_LOANS, nothing),
-            Attempt("loans", "SELECT, UPDATE", tables.SAVE_LOANS, nothing),
-            Attempt("users", "SELECT", "SELECT email, first_name FROM users WHERE 1 = 0"),
-            Attempt("fraud_alerts", "SELECT, INSERT, UPDATE", "UPDATE fraud_alerts SET sent_at = sent_at WHERE 1 = 0"),
-            Attempt("operations_log", "SELECT, INSERT, UPDATE", NOTED, operators=True),
-            Attempt("audits", "SELECT, INSERT", AUDITED, operators=True),
-            Attempt("audit_balances", "SELECT, INSERT, UPDATE", BALANCED, operators=True),
-            Attempt("card_transactions", "UPDATE (pin, cvc1, cvc2)", SCRUBBED, operators=True),
-        ),
-        outbox=FRAUD_ALERTS.name,
-        sender=SENDER,
-        scrubbed=("card_transactions", ("pin", "cvc1", "cvc2")),
-        after_reading=frozenset(
-            (
-                *(statuses.NO_ACCOUNT, statuses.NO_MERCHANT, statuses.NO_LOAN, statuses.BALANCE_OVERFLOW),
-                *(REFUSED, UNFORESEEN),
-            )
-        ),
-        kept_whole=frozenset({"transaction", "loan_payment", "stock"}),
-        books=Books("accounts", books.MOVEMENTS),
-    )
-
-
-compose = Compose(Settings, describe)
-
-
-@app.command()
-def settings() -> None:
-    """The page about all settings of all services, in Markdown.
-
-    python -m pipeline settings > docs/settings.md
-    """
-    sys.stdout.write(page([Settings]))
+def app() -> typer.Typer:
+    """The commands of all services that are here: an image holds those alone that run in it."""
+    here = [module for module in SERVICES if find_spec(module.partition(".")[0])]
+    return command_line([import_module(module).COMMANDS for module in here])
 
 
 if __name__ == "__main__":
-    app(obj=compose, prog_name="python -m pipeline")
+    app()(prog_name=PROGRAM)

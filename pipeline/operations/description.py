@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.settings.stream import StreamSettings
-
 if TYPE_CHECKING:  # it loads the database's library
     from pipeline.applying.domain import Domain, StateStore
 
@@ -60,11 +58,3 @@ class ServiceDescription:
     def tables(self) -> list[str]:
         """The tables that end a message, by name."""
         return sorted({domain.table.name for domain in self.routes.values()})
-
-
-@dataclass(frozen=True)
-class Compose:
-    """How the service is put together: the class of its settings, and what they make of it. Raises nothing."""
-
-    settings: type[StreamSettings]
-    describe: Callable[[Any], ServiceDescription]

@@ -13,12 +13,12 @@ from typing import Any
 import structlog
 from typer.testing import CliRunner, Result
 
+from bank_stream.operations import describe
 from bank_stream.settings import Settings
-from pipeline.__main__ import compose
+from pipeline.__main__ import app
 from pipeline.dead_letters.items import StoredLetter
 from pipeline.leases.lease import Lease
 from pipeline.messages.records import START, Position
-from pipeline.operations.commands.app import app
 from pipeline.operations.letters.redrive import apply_records
 from pipeline.operations.workbench import Workbench
 from tests.contract.streams import FIRST_SHARD, TestStream
@@ -44,7 +44,7 @@ class Operated:
             **settings,
         }
         read = Settings.read({**os.environ, **self.environment})
-        self.bench = Workbench(read, compose.describe(read))
+        self.bench = Workbench(read, describe(read))
 
     def start(self) -> None:
         """Make the tables of DynamoDB, and a lease whose holder does nothing."""
@@ -74,7 +74,7 @@ class Operated:
     def run(self, *arguments: str, settings: Mapping[str, str | None] | None = None) -> Result:
         """Run a command in this process, with other settings on top; None takes one away."""
         environment = {**self.environment, **(settings or {}), "COLUMNS": "240", "NO_COLOR": "1"}
-        result = CliRunner().invoke(app, arguments, obj=compose, env=environment, prog_name="python -m pipeline")
+        result = CliRunner().invoke(app(), arguments, env=environment, prog_name="python -m pipeline")
         structlog.reset_defaults()  # its stderr is closed by now
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception

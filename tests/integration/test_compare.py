@@ -19,13 +19,12 @@ from bank.tables import BankStore
 from card_transactions.consumer import CardTransactions
 from card_transactions.fraud import FraudWeights
 from loans.consumer import Loans
-from pipeline.__main__ import compose
+from pipeline.__main__ import app
 from pipeline.applying.domain import Domain
 from pipeline.applying.partition import Partition
 from pipeline.applying.routing import Router
 from pipeline.dead_letters.table import DeadLetters
 from pipeline.mysql.database import Database
-from pipeline.operations.commands.app import app
 from pipeline.operations.compare import PAGE, Outcome, compare, outcomes
 from producers.bank import BankShape, fill
 from producers.kinesis import put
@@ -84,7 +83,7 @@ class Rehearsal:
             "STREAM_NAME": self.stream.name,
             "FAILOVER_TABLE": self.live.letters.table,
         }
-        return CliRunner().invoke(app, ["compare", *arguments], obj=compose, env=environment)
+        return CliRunner().invoke(app(), ["compare", *arguments], env=environment)
 
     def answer(self, *arguments: str) -> dict[str, Any]:
         result = self.command(

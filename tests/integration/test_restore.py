@@ -6,8 +6,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from pipeline.__main__ import compose
-from pipeline.operations.commands.app import app
+from pipeline.__main__ import app
 from tests.faults.tables import WRITTEN
 from tests.faults.trial import SMALL, Trial
 from tests.schema import Schema
@@ -55,7 +54,7 @@ def test_replay_after_a_restore_brings_every_row_back_and_the_service_goes_on(
             "FAILOVER_TABLE": f"letters-{trial.stream.name}",
         }
         command = ["replay", "--from", "2020-01-01", "--to", "2090-01-01", "--yes"]
-        result = CliRunner().invoke(app, command, obj=compose, env=environment)
+        result = CliRunner().invoke(app(), command, env=environment)
         assert result.exit_code == 0, result.output
         assert trial.rows() == before
         trial.look()

@@ -22,9 +22,9 @@ ROOMS = {
     "runtime": set(),
     "messages": {"runtime"},
     "aws": {"runtime"},
-    "console": {"runtime"},
     "mysql": {"aws", "runtime"},
     "settings": {"aws", "mysql", "runtime"},
+    "console": {"runtime", "settings"},
     "dead_letters": {"aws", "messages", "runtime"},
     "leases": {"aws", "messages", "runtime"},
     "kinesis": {"aws", "leases", "messages", "runtime"},
@@ -58,7 +58,7 @@ ROOMS = {
         "settings",
         "spark",
     },
-    "__main__": {"applying", "operations", "settings"},
+    "__main__": {"console"},
 }
 """Room of the engine → the rooms that it imports: all of them, so that an entry that holds no more shows."""
 
@@ -120,9 +120,8 @@ def name(path: Path) -> str:
 
 
 def test_the_engine_imports_nothing_of_the_bank() -> None:
-    composing = {"pipeline/__main__.py"}  # as stream_consumer.py does for the service
     wrong = {name(path): packages(path) & (OURS - {"pipeline"}) for path in files("pipeline/**/*.py")}
-    assert {path for path, found in wrong.items() if found} == composing
+    assert not {path: found for path, found in wrong.items() if found}
 
 
 def test_the_bank_imports_no_domain() -> None:

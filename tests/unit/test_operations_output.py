@@ -6,22 +6,24 @@ import subprocess
 import sys
 from datetime import timedelta
 from io import StringIO
+from typing import cast
 
 import pytest
 from rich.console import Console
+from typer.core import TyperGroup
+from typer.main import get_command
 from typer.testing import CliRunner
 
-from pipeline.__main__ import compose
+from pipeline.__main__ import app
 from pipeline.console.output import WrongUsage, answer, table
-from pipeline.operations.commands.app import app
 from pipeline.operations.letters.listing import read_key
 from pipeline.runtime.durations import span
 
-COMMANDS = sorted(one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands)
+COMMANDS = sorted(cast(TyperGroup, get_command(app())).commands)
 
 
 def test_the_help_lists_every_command_and_the_exit_codes() -> None:
-    shown = " ".join(CliRunner().invoke(app, ["--help"], obj=compose, env={"COLUMNS": "200"}).stdout.split())
+    shown = " ".join(CliRunner().invoke(app(), ["--help"], env={"COLUMNS": "200"}).stdout.split())
     assert all(command in shown for command in COMMANDS)
     assert "2 wrong settings or usage" in shown
     assert len(COMMANDS) >= 10
@@ -29,14 +31,14 @@ def test_the_help_lists_every_command_and_the_exit_codes() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_shows_an_example(command: str) -> None:
-    shown = CliRunner().invoke(app, [command, "--help"], obj=compose, env={"COLUMNS": "200"})
+    shown = CliRunner().invoke(app(), [command, "--help"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0
     assert f"python -m pipeline {command}" in shown.stdout
 
 
 def test_wrong_usage_ends_with_2() -> None:
     for arguments in (["redrive", "--nonsense"], ["replay", "--from", "yesterday", "--to", "today"], ["unknown"]):
-        assert CliRunner().invoke(app, arguments, obj=compose).exit_code == 2
+        assert CliRunner().invoke(app(), arguments).exit_code == 2
 
 
 def test_wrong_settings_end_it_before_any_library_is_loaded() -> None:

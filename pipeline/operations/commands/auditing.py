@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.console.command_line import run
 from pipeline.console.output import WrongUsage, answer, progress, table
 from pipeline.messages.records import EPOCH
-from pipeline.operations.commands.app import Json, Who, app, run, shown
+from pipeline.operations.commands.options import MOMENTS, Json, Who, shown
 
 if TYPE_CHECKING:
     from pipeline.mysql.database import Transaction
@@ -22,16 +23,13 @@ if TYPE_CHECKING:
     from pipeline.operations.audit.messages import Findings
     from pipeline.operations.workbench import Workbench
 
-_MOMENTS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"]
 
-
-@app.command()
 def audit(
     context: typer.Context,
     begin: Annotated[
-        datetime | None, typer.Option("--from", formats=_MOMENTS, help="Arrived from then on (UTC).")
+        datetime | None, typer.Option("--from", formats=MOMENTS, help="Arrived from then on (UTC).")
     ] = None,
-    end: Annotated[datetime | None, typer.Option("--to", formats=_MOMENTS, help="Arrived before (UTC).")] = None,
+    end: Annotated[datetime | None, typer.Option("--to", formats=MOMENTS, help="Arrived before (UTC).")] = None,
     accounts: Annotated[
         str | None,
         typer.Option(envvar="AUDITED_ACCOUNTS", help="Accounts that only this service writes, as 1-5000,7001."),

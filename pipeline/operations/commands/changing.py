@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.console.command_line import run
 from pipeline.console.output import Declined, WrongUsage, answer, ask, progress, table
-from pipeline.operations.commands.app import Json, Reason, Who, Yes, app, run, shown
+from pipeline.operations.commands.options import MOMENTS, Json, Reason, Type, Who, Yes, shown
 
 if TYPE_CHECKING:
     from pipeline.operations.workbench import Workbench
-
-TypeOption = Annotated[str | None, typer.Option("--type", help="Only letters of this message type; '' for none.")]
-_MOMENTS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"]
 
 
 def counted(as_json: bool, title: str, counts: Mapping[str, int]) -> None:
@@ -29,12 +27,11 @@ def counted(as_json: bool, title: str, counts: Mapping[str, int]) -> None:
     answer(as_json, dict(sorted(counts.items())), title, *([rows] if rows.row_count else []))
 
 
-@app.command()
 def redrive(
     context: typer.Context,
     key: Annotated[str | None, typer.Argument(help="Only this letter.")] = None,
     reason: Reason = None,
-    type_: TypeOption = None,
+    type_: Type = None,
     from_letters: Annotated[
         bool, typer.Option("--from-letters", help="Also what the stream has trimmed, where the letter holds all of it.")
     ] = False,
@@ -87,11 +84,10 @@ def _redrive(bench: Workbench, given: Mapping[str, Any], yes: bool, who: str | N
     return int(any(counts[name] for name in ("left", "trimmed", "excluded", "other_stream")) and not terms.dry_run)
 
 
-@app.command()
 def replay(
     context: typer.Context,
-    begin: Annotated[datetime, typer.Option("--from", formats=_MOMENTS, help="Arrived from then on (UTC).")],
-    end: Annotated[datetime, typer.Option("--to", formats=_MOMENTS, help="Arrived before (UTC).")],
+    begin: Annotated[datetime, typer.Option("--from", formats=MOMENTS, help="Arrived from then on (UTC).")],
+    end: Annotated[datetime, typer.Option("--to", formats=MOMENTS, help="Arrived before (UTC).")],
     shard: Annotated[str | None, typer.Option(help="Only this shard.")] = None,
     yes: Yes = False,
     who: Who = None,
@@ -125,7 +121,6 @@ def _replay(
     return int(bool(counts["shards_trimmed"]))
 
 
-@app.command()
 def purge(
     context: typer.Context,
     older_than: Annotated[float, typer.Option("--older-than", min=0, metavar="DAYS", help="Seen first before that.")],
@@ -165,7 +160,6 @@ def _purge(bench: Workbench, days: float, reason: str | None, yes: bool, who: st
     return 0
 
 
-@app.command("accept-loss")
 def accept_loss(
     context: typer.Context,
     shard: Annotated[str, typer.Argument(help="The shard's id, as `status` shows it.")],
@@ -195,7 +189,6 @@ def _accept_loss(bench: Workbench, shard: str, yes: bool, who: str | None, as_js
     return int(not counts["accepted"])
 
 
-@app.command()
 def release(context: typer.Context, yes: Yes = False, who: Who = None, as_json: Json = False) -> None:
     """Free the leases of a holder that died. Refused while any of its counters moves, watched for 10 seconds.
 
@@ -227,7 +220,6 @@ def _release(bench: Workbench, yes: bool, who: str | None, as_json: bool) -> int
     return 0
 
 
-@app.command()
 def scrub(context: typer.Context, yes: Yes = False, who: Who = None, as_json: Json = False) -> None:
     """Set PINs and codes to NULL in card payments' rows that an older service wrote. Batches of 1,000 rows.
 

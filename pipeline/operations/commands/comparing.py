@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from pipeline.console.command_line import run
 from pipeline.console.output import WrongUsage, answer, progress, table
-from pipeline.operations.commands.app import Json, app, run
+from pipeline.operations.commands.options import Json
 
 if TYPE_CHECKING:
     from pipeline.operations.compare import Comparison
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 Moment = Annotated[str | None, typer.Option(metavar="TIME", help="ISO 8601; UTC unless it says otherwise.")]
 
 
-@app.command()
 def compare(
     context: typer.Context,
     other_schema: Annotated[str, typer.Argument(metavar="OTHER_SCHEMA", help="A schema on the same server.")],

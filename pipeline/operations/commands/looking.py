@@ -13,8 +13,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.console.command_line import run
 from pipeline.console.output import Declined, age, answer, aside, plain, progress, table
-from pipeline.operations.commands.app import Json, Reason, Type, app, run, shown
+from pipeline.operations.commands.options import Json, Reason, Type, shown
 from pipeline.runtime.durations import span
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 _COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "bold red"}
 
 
-@app.command()
 def check(
     context: typer.Context,
     executors: Annotated[int, typer.Option(min=1, envvar="MAX_EXECUTORS", help="Executors that Spark may start.")] = 1,
@@ -68,7 +68,6 @@ def _check(bench: Workbench, tasks: int, as_json: bool) -> int:
     return int(any(one.state == State.fail for one in findings))
 
 
-@app.command()
 def status(context: typer.Context, as_json: Json = False) -> None:
     """How the service is doing: holder, shards and their lag, letters, mails, rows. 1: somebody has to look.
 
@@ -132,12 +131,11 @@ def _status_tables(found: Status) -> list[Any]:
     ]
 
 
-@app.command()
 def letters(
     context: typer.Context,
     key: Annotated[str | None, typer.Argument(help="One letter in full, by its key.")] = None,
     reason: Reason = None,
-    type_: Annotated[str | None, typer.Option("--type", help=Type.__metadata__[0].help)] = None,
+    type_: Type = None,
     export: Annotated[Path | None, typer.Option(help="Write all of them into this file, a JSON line each.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -205,7 +203,6 @@ def _letters_table(groups: list[Group]) -> Table:
     return found
 
 
-@app.command()
 def log(
     context: typer.Context,
     most: Annotated[int, typer.Option("--most", min=1, help="How many, the newest first.")] = 20,

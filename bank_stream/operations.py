@@ -1,0 +1,88 @@
+"""What the operators' commands are told of the money's service, and which commands look after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bank_stream.settings import Settings
+from pipeline.console.command_line import ServiceCommands
+from pipeline.operations.commands import auditing, changing, comparing, looking
+from pipeline.operations.description import Attempt, Books, ServiceDescription
+
+if TYPE_CHECKING:
+    from pipeline.operations.workbench import Workbench
+
+NOTED = "UPDATE operations_log SET counts = counts WHERE 1 = 0"
+AUDITED = "INSERT INTO audits SELECT * FROM audits WHERE 1 = 0"
+BALANCED = (
+    "INSERT INTO audit_balances SELECT * FROM audit_balances AS b WHERE 1 = 0 ON DUPLICATE KEY UPDATE opening = 0"
+)
+SCRUBBED = "UPDATE card_transactions SET pin = NULL, cvc1 = NULL, cvc2 = NULL WHERE 1 = 0"
+
+
+def describe(settings: Settings) -> ServiceDescription:
+    """The bank as the service itself has it."""
+    import migrations
+    import stream_consumer
+    from bank import books, statuses, tables
+    from card_transactions.alerts import SENDER
+    from card_transactions.tables import FRAUD_ALERTS
+    from pipeline.applying.culprits import REFUSED, UNFORESEEN
+
+    nothing = ("[]",)
+    return ServiceDescription(
+        routes=stream_consumer.routes(settings),
+        store=tables.BankStore(),
+        check_schema=migrations.check,
+        attempts=(
+            Attempt("cards", "SELECT, and LOCK TABLES on the schema", tables.LOCK_CARDS, nothing),
+            Attempt("accounts", "SELECT, UPDATE", tables.LOCK_ACCOUNTS, nothing),
+            Attempt("accounts", "SELECT, UPDATE", tables.SAVE_ACCOUNTS, nothing),
+            Attempt("loans", "SELECT, UPDATE", tables.LOCK_LOANS, nothing),
+            Attempt("loans", "SELECT, UPDATE", tables.SAVE_LOANS, nothing),
+            Attempt("users", "SELECT", "SELECT email, first_name FROM users WHERE 1 = 0"),
+            Attempt("fraud_alerts", "SELECT, INSERT, UPDATE", "UPDATE fraud_alerts SET sent_at = sent_at WHERE 1 = 0"),
+            Attempt("operations_log", "SELECT, INSERT, UPDATE", NOTED, operators=True),
+            Attempt("audits", "SELECT, INSERT", AUDITED, operators=True),
+            Attempt("audit_balances", "SELECT, INSERT, UPDATE", BALANCED, operators=True),
+            Attempt("card_transactions", "UPDATE (pin, cvc1, cvc2)", SCRUBBED, operators=True),
+        ),
+        outbox=FRAUD_ALERTS.name,
+        sender=SENDER,
+        scrubbed=("card_transactions", ("pin", "cvc1", "cvc2")),
+        after_reading=frozenset(
+            (
+                *(statuses.NO_ACCOUNT, statuses.NO_MERCHANT, statuses.NO_LOAN, statuses.BALANCE_OVERFLOW),
+                *(REFUSED, UNFORESEEN),
+            )
+        ),
+        kept_whole=frozenset({"transaction", "loan_payment", "stock"}),
+        books=Books("accounts", books.MOVEMENTS),
+    )
+
+
+def workbench(settings: Settings) -> Workbench:
+    """The service's own parts. Loads the libraries of AWS and of the database, which takes a second."""
+    from pipeline.operations.workbench import Workbench
+
+    return Workbench(settings, describe(settings))
+
+
+COMMANDS: Final = ServiceCommands(
+    name="",
+    summary="The money.",
+    settings=Settings,
+    workbench=workbench,
+    commands={
+        "Look": (looking.check, looking.status, looking.letters, looking.log),
+        "Hold against each other": (auditing.audit, comparing.compare),
+        "Change": (
+            changing.redrive,
+            changing.replay,
+            changing.purge,
+            changing.accept_loss,
+            changing.release,
+            changing.scrub,
+        ),
+    },
+)
