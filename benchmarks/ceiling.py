@@ -115,7 +115,7 @@ def _write(lane: Lane, chunk: Chunk) -> None:
     loans = [(key, str(gain)) for key, gain in sorted(chunk.loans.items())]
     with lane.transaction() as transaction:
         for table, rows in chunk.rows.items():
-            columns = (*table.columns, "event_id", "applied_at")
+            columns = (*table.columns, "event_id", *table.decided, "applied_at")
             transaction.insert(table.name, columns, [literals((*row, now)) for row in rows])
         transaction.execute(ADD_TO_ACCOUNTS, (_json.encode(accounts).decode(),))
         transaction.execute(ADD_TO_LOANS, (_json.encode(loans).decode(),))

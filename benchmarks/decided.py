@@ -19,7 +19,7 @@ CHUNK = 500
 
 @dataclass
 class Chunk:
-    """Rows by table, event id last; what each account and loan gains; the accounts that become inactive."""
+    """Rows by table, id and what was decided last; what accounts and loans gain; accounts that become inactive."""
 
     messages: int = 0
     rows: dict[EventTable, list[Row]] = field(default_factory=dict)
@@ -31,7 +31,8 @@ class Chunk:
         """Add the rows of one decision."""
         self.messages += 1
         for table, row in ((domain.table, domain.row(event.message, decision.status)), *decision.side_rows):
-            self.rows.setdefault(table, []).append((*row, event.identity))
+            found = decision.decided if table is domain.table else ()
+            self.rows.setdefault(table, []).append((*row, event.identity, *found))
 
     def change(self, before: Account | Loan, after: Account | Loan) -> None:
         """Add what one decision does to one account or loan."""

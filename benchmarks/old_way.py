@@ -43,7 +43,7 @@ def run(schema: Schema, workload: Workload) -> float:
 
 def _apply(schema: Schema, domain: Domain, event: Event[Any]) -> None:
     with closing(schema.connect()) as connection, closing(connection.cursor()) as cursor:
-        ledger = _load(cursor, domain.needs(event))
+        ledger = _load(cursor, domain.needs(event) or Needs())
         try:
             decision = _decide(cursor, domain, event, ledger)
         except Rejected:

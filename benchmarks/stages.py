@@ -98,7 +98,7 @@ class _Worker:
         with _clocked(whole, QUOTED):
             for event in events:
                 domain = self._routes.routes[event.type]
-                literals((*domain.row(event.message, domain.expected_status), event.identity))
+                literals((*domain.row(event.message, domain.expected_status)[:-1], event.identity))
         self._statements.clear()
         with _clocked(whole, DECIDED):
             self._unit_of_work.apply(events)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bank.ledger import Ledger
-from bank.needs import Needs
 from bank.statuses import ACCEPTED
 from pipeline.applying.domain import Decision, Row
 from pipeline.messages.records import Event
@@ -13,8 +11,6 @@ from pipeline.messages.usual import KeyType, MessageType
 from stocks import messages, rules
 from stocks.messages import Quote
 from stocks.tables import STOCKS, row
-
-NOTHING = Needs()
 
 
 class Stocks:
@@ -35,11 +31,11 @@ class Stocks:
     def payload(self, fields: Mapping[str, object]) -> dict[str, object]:
         return messages.payload(fields)
 
-    def needs(self, event: Event[Quote]) -> Needs:
-        return NOTHING
+    def needs(self, event: Event[Quote]) -> None:
+        return None
 
     def row(self, message: Quote, status: int) -> Row:
         return row(message, status)
 
-    def decide(self, event: Event[Quote], state: Ledger) -> Decision:
+    def decide(self, event: Event[Quote], state: object) -> Decision:
         return Decision(rules.decide(event.message))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -18,12 +18,14 @@ from pipeline.mysql.database import Transaction
 from pipeline.runtime.errors import PipelineError
 
 Row = tuple[object, ...]
+STATUS: Final = "status"
 
 
 @dataclass(frozen=True, slots=True)
 class EventTable:
     """A table that this service writes: `columns` as the domain fills them; `event_id` and `applied_at` come on top.
 
+    Of `columns` a status is the last: what is before it does not depend on it, unless the domain needs nothing.
     `decided`: columns that a message does not say, so they hold what the decision found.
     The unique index on `event_id` is named `<name>_event_id` (migrations).
     """
@@ -34,8 +36,9 @@ class EventTable:
 
     @property
     def written(self) -> tuple[str, ...]:
-        """Every column of an INSERT, in its order."""
-        return (*self.columns, "event_id", *self.decided, "applied_at")
+        """Every column of an INSERT, in its order: first what the message alone says, then what was decided."""
+        said = [column for column in self.columns if column != STATUS]
+        return (*said, "event_id", *self.columns[len(said) :], *self.decided, "applied_at")
 
     @property
     def event_key(self) -> str:
@@ -92,7 +95,7 @@ class Domain(Protocol):
     type: str
     table: EventTable
     expected_status: int
-    """The status that most messages get: rows are made ready with it while nothing is locked."""
+    """The status that most messages get: what is before it in the row is made ready while nothing is locked."""
     usual_message: MessageType
     """The message as it is mostly written, decoded in one go: says what `parse` says, or raises a doubt."""
     usual_key: KeyType
@@ -108,10 +111,16 @@ class Domain(Protocol):
         """The fields that a dead letter may keep: allow-listed, of a valid type, secrets left out, card numbers cut."""
 
     def needs(self, event: Event[Any]) -> Any:
-        """What a decision on this event has to see, as far as the event alone tells."""
+        """What a decision on this event has to see, as far as the event alone tells.
+
+        None: nothing, whatever the event; then it is decided without a state and written before anything is locked.
+        """
 
     def row(self, message: Any, status: int) -> Row:
         """The row of a message with that status, in the order of `table.columns`."""
 
     def decide(self, event: Event[Any], state: Any) -> Decision:
-        """The rules, in DOMAIN.md's order. Pure. Raises `Rejected` for a dead letter, `MoreNeeded` for more state."""
+        """The rules, in DOMAIN.md's order. Pure. Raises `Rejected` for a dead letter, `MoreNeeded` for more state.
+
+        `state`: None where nothing is needed.
+        """

@@ -10,14 +10,15 @@ again, after a crash: the INSERT finds it, nothing of the chunk has happened, an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import repeat
 from typing import Any, Final
 
 from pipeline.applying.applied import DUPLICATE, LETTER, Applied
 from pipeline.applying.culprits import HELD_BACK, Culprits, ToLetter
-from pipeline.applying.domain import Decision, Domain, EventTable, MoreNeeded, State, StateStore
+from pipeline.applying.domain import STATUS, Decision, Domain, EventTable, MoreNeeded, State, StateStore
 from pipeline.messages.identity import is_named
 from pipeline.messages.records import Event
 from pipeline.mysql.database import Lane, Transaction
@@ -40,7 +41,7 @@ class Repeated(Transient):
 class Decided:
     """The decisions of one pass over a chunk, still in memory. `rejected`: the events behind its letters.
 
-    `rows`: an event, what was decided, and the row that it likely is, quoted.
+    `rows`: an event, what was decided, and what its row says up to the status, as SQL.
     """
 
     applied: Applied = field(default_factory=Applied)
@@ -93,21 +94,48 @@ class UnitOfWork:
         repeated = self._repeated(transaction, [event for event in chunk if self._key(event) in known] if known else ())
         if not fresh:
             return repeated, False
-        likely = [self._quoted(event, self._routes[event.type].expected_status) for event in fresh]
-        state = self._store.load(transaction, (self._routes[event.type].needs(event) for event in fresh))
-        applied_at = _now(transaction)
-        decided = self._decide(transaction, fresh, likely, state)
-        if not self._rereading and self._known(transaction, decided.rejected):
-            raise Repeated("a rejected event has a row")
         try:
-            self._write(transaction, decided, applied_at)
+            for applied in self._written(transaction, fresh):
+                repeated.add(applied)
         except DuplicateKey:
             if self._rereading and self._known(transaction, fresh):
                 raise Repeated("another has written an event of this chunk meanwhile") from None
             raise
-        self._store.save(transaction, state)
-        repeated.add(decided.applied)
         return repeated, True
+
+    def _written(self, transaction: Transaction, events: Sequence[Event[Any]]) -> Iterator[Applied]:
+        """What becomes of those that need nothing of the state, then of the others, which may have to wait for it."""
+        needs = [self._routes[event.type].needs(event) for event in events]
+        free = [event for event, need in zip(events, needs, strict=True) if need is None]
+        if free:
+            yield self._write_free(transaction, free)
+        if len(free) < len(events):
+            bound = [(event, need) for event, need in zip(events, needs, strict=True) if need is not None]
+            yield self._write_bound(transaction, bound)
+
+    def _write_free(self, transaction: Transaction, events: Sequence[Event[Any]]) -> Applied:
+        """Decide and write what needs nothing of the state."""
+        decided = self._decide_once(events, repeat(b""), None)
+        assert not decided.missing, "a domain that needs nothing asks for more"
+        self._check_rejected(transaction, decided)
+        decided.rows = [(event, decision, self._said(event, decision.status)) for event, decision, _ in decided.rows]
+        self._write(transaction, decided, _now(transaction))
+        return decided.applied
+
+    def _write_bound(self, transaction: Transaction, events: Sequence[tuple[Event[Any], Any]]) -> Applied:
+        """Decide and write what needs something of the state, which is locked after what rows say is made ready."""
+        said = [self._said(event, self._routes[event.type].expected_status) for event, _ in events]
+        state = self._store.load(transaction, (need for _, need in events))
+        applied_at = _now(transaction)
+        decided = self._decide(transaction, [event for event, _ in events], said, state)
+        self._check_rejected(transaction, decided)
+        self._write(transaction, decided, applied_at)
+        self._store.save(transaction, state)
+        return decided.applied
+
+    def _check_rejected(self, transaction: Transaction, decided: Decided) -> None:
+        if not self._rereading and self._known(transaction, decided.rejected):
+            raise Repeated("a rejected event has a row")
 
     def _may_be_known(self, event: Event[Any]) -> bool:
         return self._rereading or is_named(event.identity, event.record)
@@ -143,29 +171,29 @@ class UnitOfWork:
             for part in _parts(sorted({event.identity for event in events}), IDS_A_STATEMENT)
             for row in transaction.query(_rows_sql(domain.table, len(part)), part)
         }
-        status = domain.table.columns.index("status")
+        status = domain.table.columns.index(STATUS)
         there = [(event, rows[event.identity]) for event in events if event.identity in rows]
         return [event for event, row in there if domain.row(event.message, row[status]) != row]
 
-    def _quoted(self, event: Event[Any], status: int) -> bytes:
-        """The event's row with that status, up to its event id."""
-        return literals((*self._routes[event.type].row(event.message, status), event.identity))
+    def _said(self, event: Event[Any], status: int) -> bytes:
+        """What the event's row says up to the status, as SQL, its event id last."""
+        return literals((*self._routes[event.type].row(event.message, status)[:-1], event.identity))
 
     def _decide(
-        self, transaction: Transaction, events: Sequence[Event[Any]], likely: Sequence[bytes], state: State
+        self, transaction: Transaction, events: Sequence[Event[Any]], said: Sequence[bytes], state: State
     ) -> Decided:
         """Decide until nothing is missing; each round loads what the last one asked for and starts anew."""
         while True:
-            decided = self._decide_once(events, likely, state)
+            decided = self._decide_once(events, said, state)
             if not decided.missing:
                 return decided
             self._store.extend(transaction, state, decided.missing)
             state.restart()
 
-    def _decide_once(self, events: Sequence[Event[Any]], likely: Sequence[bytes], state: State) -> Decided:
+    def _decide_once(self, events: Sequence[Event[Any]], said: Iterable[bytes], state: State | None) -> Decided:
         decided = Decided()
         claimed: dict[Key, Event[Any]] = {}
-        for event, quoted in zip(events, likely, strict=True):
+        for event, row_said in zip(events, said, strict=False):
             key = self._key(event)
             if key in claimed:
                 decided.applied.outcomes[event.type, DUPLICATE] += 1
@@ -184,8 +212,9 @@ class UnitOfWork:
                 decided.rejected.append(event)
                 continue
             claimed[key] = event
-            state.apply(event, decision)
-            decided.rows.append((event, decision, quoted))
+            if state is not None:
+                state.apply(event, decision)
+            decided.rows.append((event, decision, row_said))
             decided.applied.outcomes[event.type, str(decision.status)] += 1
         return decided
 
@@ -193,12 +222,11 @@ class UnitOfWork:
         """One INSERT per table, by event id; the rows' order in time is one microsecond a message."""
         rows: dict[str, list[tuple[bytes, bytes]]] = {}
         tables = {table.name: table for table in self._tables.values()}
-        for (event, decision, likely), applied in zip(decided.rows, lock_order_times(applied_at), strict=False):
-            domain, identity = self._routes[event.type], event.identity
-            row = likely if decision.status == domain.expected_status else self._quoted(event, decision.status)
-            if decision.decided:
-                row += b"," + literals(decision.decided)
-            rows.setdefault(domain.table.name, []).append((identity, row + applied))
+        for (event, decision, said), applied in zip(decided.rows, lock_order_times(applied_at), strict=False):
+            table, identity = self._tables[event.type], event.identity
+            found = b",%b" % literals(decision.decided) if decision.decided else b""
+            row = b"%b,%d%b%b" % (said, decision.status, found, applied)
+            rows.setdefault(table.name, []).append((identity, row))
             for table, extra in decision.side_rows:
                 tables[table.name] = table
                 rows.setdefault(table.name, []).append((identity, literals((*extra, identity)) + applied))

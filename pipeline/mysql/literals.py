@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -15,12 +15,10 @@ def literals(row: Sequence[object]) -> bytes:
     Raises `TypeError` for any other type, `ValueError` for what no literal can say: a NaN, an infinity, a lone
     surrogate, a moment with a zone.
     """
-    return ",".join([_WRITERS[type(value)](value) for value in row]).encode()
-
-
-class _Writers(dict[type, Callable[[Any], str]]):
-    def __missing__(self, kind: type) -> Callable[[Any], str]:
-        raise TypeError(f"no SQL literal of type {kind.__name__}")
+    try:
+        return ",".join([_WRITERS[type(value)](value) for value in row]).encode()
+    except KeyError as error:
+        raise TypeError(f"no SQL literal of {error}") from None
 
 
 def _null(value: None) -> str:
@@ -37,7 +35,7 @@ def _number(value: Decimal) -> str:
 def _text(value: str) -> str:
     if "\\" in value or "\0" in value:
         return f"_utf8mb4 x'{value.encode().hex()}'"
-    return "'" + value.replace("'", "''") + "'"
+    return f"'{value}'" if "'" not in value else "'" + value.replace("'", "''") + "'"
 
 
 def _binary(value: bytes) -> str:
@@ -52,6 +50,11 @@ def _moment(value: datetime) -> str:
     return f"'{value.isoformat(' ')}'"
 
 
-_WRITERS: Final[Mapping[type, Callable[[Any], str]]] = _Writers(
-    {type(None): _null, int: str, Decimal: _number, str: _text, bytes: _binary, datetime: _moment}
-)
+_WRITERS: Final[dict[type, Callable[[Any], str]]] = {
+    type(None): _null,
+    int: str,
+    Decimal: _number,
+    str: _text,
+    bytes: _binary,
+    datetime: _moment,
+}

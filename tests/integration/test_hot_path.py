@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
 from itertools import islice
@@ -129,6 +129,31 @@ def test_on_mysql_every_lock_is_of_one_row_by_its_primary_key(bank: SmallBank, m
     assert {lock for lock in seen if lock[1] == "TABLE"} == {(table, "TABLE", None, "IX") for table in ALL_TABLES}
     rows = {lock for lock in seen if lock[1] != "TABLE"}
     assert rows == {(table, "RECORD", "PRIMARY", "X,REC_NOT_GAP") for table in KEYS}
+
+
+def test_what_needs_no_account_is_written_before_anything_is_locked(
+    database: Schema, moto: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank, done = SmallBank(database, moto), list[str]()
+    query, insert = Transaction.query, Transaction.insert
+
+    def noted_query(transaction: Transaction, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        done.append("lock" if sql.endswith("FOR UPDATE") else "read")
+        return query(transaction, sql, parameters)
+
+    def noted_insert(transaction: Transaction, table: str, columns: Sequence[str], rows: Sequence[bytes]) -> None:
+        done.append(table)
+        insert(transaction, table, columns, rows)
+
+    owner, shop = bank.account("100.00"), bank.account()
+    with monkeypatch.context() as patched:
+        patched.setattr(Transaction, "query", noted_query)
+        patched.setattr(Transaction, "insert", noted_insert)
+        bank.apply(*(record(message) for message in (transfer(owner, shop), quote(), quote(price=-1))))
+        assert [step for step in done if step != "read"] == ["stocks", "lock", "transactions"]
+        done.clear()
+        bank.apply(record(quote()))
+        assert done == ["read", "stocks"]
 
 
 LOCKS = (
