@@ -12,6 +12,7 @@ from market.indicators import Figure
 
 Document = dict[str, Any]
 
+PRICES: Final = frozenset({"open", "high", "low", "close", "volume"})
 EXACT_VOLUME: Final = "volume_exact"
 """Only in documents whose volume had a fraction, so that a collection holds all that its figures were computed of."""
 

@@ -10,6 +10,7 @@ from pydantic_core.core_schema import ValidationInfo
 
 from market.indicators import TRENDS, Plan
 from market.symbols import topics_of
+from pipeline.settings.analytics import AnalyticsSettings
 from pipeline.settings.group import SettingsGroup, setting
 
 
@@ -139,3 +140,15 @@ class IndicatorSettings(SettingsGroup):
     def plan(self) -> Plan:
         """What is computed."""
         return Plan(self.ema_periods, self.macd_fast, self.macd_slow, self.trends)
+
+
+class CandleSettings(IndicatorSettings, MongoSettings, SymbolSettings, AnalyticsSettings):
+    """Candles: `python stream_analytics.py candles`."""
+
+    title: ClassVar = "candles"
+
+
+class TradeSettings(AnalyticsSettings):
+    """Trades: `python stream_analytics.py trades`."""
+
+    title: ClassVar = "trades"

@@ -7,7 +7,7 @@ its place, and every step from there on is taken again; so whatever the order of
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,21 +36,26 @@ EMPTY: Final = SymbolState()
 class Folded:
     """What becomes of some candles.
 
-    `changed`: candles whose figures are new, in order. `late`: positions among those given of the ones that come too
-    late. `old`: of those that are older than all that is kept: late as well, unless the collection says the same.
+    `changed`: candles whose figures are new, in order. `added`, `corrected`: minutes that are new, and that now say
+    something else. `late`: positions among those given of the ones that come too late. `old`: of those that are older
+    than all that is kept: late as well, unless the collection says the same.
     """
 
     state: SymbolState
     changed: Sequence[tuple[Candle, dict[str, Figure]]]
+    added: Set[int]
+    corrected: Set[int]
     late: Sequence[int]
     old: Sequence[int]
 
 
-def fold(state: SymbolState, arrived: Sequence[Candle], plan: Plan, lateness: int) -> Folded:
-    """Take candles in order of their arrival. Pure."""
+def fold(state: SymbolState, arrived: Sequence[Candle], plan: Plan, lateness: int, since: int | None = None) -> Folded:
+    """Take candles in order of their arrival. Pure. What is not before `since` is computed again in any case."""
     candles = list(state.candles)
     times = [candle.at for candle in candles]
     first = len(candles)
+    added: set[int] = set()
+    corrected: set[int] = set()
     late: list[int] = []
     old: list[int] = []
     for number, candle in enumerate(arrived):
@@ -63,10 +68,14 @@ def fold(state: SymbolState, arrived: Sequence[Candle], plan: Plan, lateness: in
             continue
         if there:
             candles[place] = candle
+            corrected.add(candle.at)
         else:
+            added.add(candle.at)
             candles.insert(place, candle)
             times.insert(place, candle.at)
         first = min(first, place)
+    if since is not None:
+        first = min(first, bisect_left(times, since))
     steps = _steps(state, candles, first, plan)
     passed = len(candles) - len(steps)
     changed = [
@@ -74,7 +83,7 @@ def fold(state: SymbolState, arrived: Sequence[Candle], plan: Plan, lateness: in
         for place in range(first, len(candles))
     ]
     kept = SymbolState(tuple(candles[-(lateness + WINDOW) :]), tuple(steps[-(lateness + 2) :]))
-    return Folded(kept, changed, late, old)
+    return Folded(kept, changed, added, corrected - added, late, old)
 
 
 def _steps(state: SymbolState, candles: Sequence[Candle], first: int, plan: Plan) -> list[Step]:

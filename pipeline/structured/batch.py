@@ -48,12 +48,17 @@ class Output:
 
 @dataclass
 class RunningBatch:
-    """`Service.Batch`. `output`: the output of a name. `identities`: of the topics that are read and written."""
+    """`Service.Batch`. `output`: the output of a name. `identities`: of the topics that are read and written.
+
+    `reread`: the records of a batch. `observing`: what was observed of the batch that runs.
+    """
 
     frame: DataFrame
     planned: Planned
     identities: Mapping[str, str]
     output: Callable[[str], Output]
+    reread: Callable[[Planned], DataFrame]
+    observing: Callable[[str], Mapping[str, int]]
     counts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
@@ -89,6 +94,12 @@ class RunningBatch:
                 self.reasons.update(lane.rows)
             else:
                 self.counts[output] += sum(lane.rows.values())
+
+    def observed(self, name: str) -> Mapping[str, int]:
+        return self.observing(name)
+
+    def records(self) -> DataFrame:
+        return self.reread(self.planned)
 
     def count(self, name: str, amount: int = 1) -> None:
         self.counts[name] += amount

@@ -66,6 +66,10 @@ class Checkpoint:
             raise Fatal(f"{self.spark}: batch {number} is not there: remove this folder to begin from the topics anew")
         return _read(number, text, self.spark)
 
+    def since(self, number: int) -> Mapping[Place, int]:
+        """Per partition, the offset that the batch `number` begins at; a partition that was not there is left out."""
+        return self.planned(number - 1).through if number else self.beginning()
+
     def last_ended(self) -> Planned | None:
         """The last batch that is known to have ended; None before the first."""
         ended = self._numbers("commits")
@@ -90,10 +94,10 @@ class Checkpoint:
             if ended is None or number > ended.number:
                 self._files.remove(f"spark/offsets/{number}")
         if ended is None:
-            self._files.write("spark/sources/0/0", f"\0{VERSION}\n{_text(through)}")
+            self._files.write("spark/sources/0/0", f"\0{VERSION}\n{as_text(through)}")
         else:
             head = str(self._files.read(f"spark/offsets/{ended.number}")).splitlines()[:2]
-            self._files.write(f"spark/offsets/{ended.number}", "\n".join([*head, _text(through)]))
+            self._files.write(f"spark/offsets/{ended.number}", "\n".join([*head, as_text(through)]))
 
     def _numbers(self, folder: str) -> list[int]:
         return sorted(int(name) for name in self._files.names(f"spark/{folder}") if name.isdecimal())
@@ -120,7 +124,8 @@ def _places(offsets: Mapping[str, Mapping[str, int]]) -> dict[Place, int]:
     return {(topic, int(partition)): offset for topic, parts in offsets.items() for partition, offset in parts.items()}
 
 
-def _text(through: Mapping[Place, int]) -> str:
+def as_text(through: Mapping[Place, int]) -> str:
+    """Offsets as Spark writes them."""
     offsets: dict[str, dict[str, int]] = {}
     for (topic, partition), offset in sorted(through.items()):
         offsets.setdefault(topic, {})[str(partition)] = offset

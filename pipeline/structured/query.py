@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -26,9 +26,9 @@ from pipeline.settings.analytics import AnalyticsSettings
 from pipeline.spark.context import deaths_told
 from pipeline.structured.batch import Output, RunningBatch
 from pipeline.structured.beginning import begin, found_losses, unaccepted
-from pipeline.structured.checkpoint import Checkpoint
+from pipeline.structured.checkpoint import Checkpoint, Planned
 from pipeline.structured.service import Flow
-from pipeline.structured.source import records
+from pipeline.structured.source import batch_again, records
 
 MOST_DEATHS = 10
 """Batches or queries that may die in a row, without one that went well, while all that they need answers."""
@@ -78,6 +78,7 @@ class Query:
     ) -> None:
         self._flow, self._service, self._outputs = flow, service, outputs
         self._session, self._settings, self._topics = session, settings, topics
+        self._name = f"{service}-{flow.name}"
         self._output, self._watcher, self._until_caught_up = output, watcher, until_caught_up
         self.checkpoint = Checkpoint(settings.checkpoint_dir, service, flow.name)
         self._turn = threading.Lock()
@@ -130,7 +131,7 @@ class Query:
         outputs = self._topics.existing(self._outputs)
         self._identities = {**identities, **{name: topic.identity for name, topic in outputs.items()}}
         frame = self._flow.shape(records(self._session, self._settings, names))
-        writer = frame.writeStream.queryName(f"{self._service}-{self._flow.name}").foreachBatch(self._batch)
+        writer = frame.writeStream.queryName(self._name).foreachBatch(self._batch)
         writer = writer.option("checkpointLocation", self.checkpoint.spark).outputMode("append")
         interval = f"{self._settings.batch_length} seconds"
         trigger = {"availableNow": True} if self._until_caught_up else {"processingTime": interval}
@@ -202,12 +203,23 @@ class Query:
 
     def _once(self, frame: DataFrame, number: int) -> None:
         self._look_for_losses()
-        batch = RunningBatch(frame, self.checkpoint.planned(number), self._identities, self._output)
+        planned = self.checkpoint.planned(number)
+        batch = RunningBatch(frame, planned, self._identities, self._output, self._reread, self._observed)
         with RedactedErrors(), deaths_told():
             self._flow.apply(batch)
         self._deaths = self._attempts = 0
         self._ended = number
         self._watcher.batch_ended(self._flow.name, batch)
+
+    def _reread(self, planned: Planned) -> DataFrame:
+        since = self.checkpoint.since(planned.number)
+        return batch_again(self._session, self._settings, since, planned.through)
+
+    def _observed(self, name: str) -> Mapping[str, int]:
+        """Python has no name for it before the batch has ended."""
+        running = next(query for query in self._session.streams.active if query.name == self._name)
+        row = running._jsq.streamingQuery().lastExecution().observedMetrics().get(name).get()
+        return {field: int(row.getAs(field)) for field in row.schema().fieldNames()}
 
     def _look_for_losses(self) -> None:
         """A topic that was made anew would be read on from where the old one was."""

@@ -54,6 +54,10 @@ class Batch(Protocol):
         """Per partition read, the offset that the batch ends before."""
 
     @property
+    def identities(self) -> Mapping[str, str]:
+        """Of the topics that are read and written, each other than that of one of the same name before."""
+
+    @property
     def watermark(self) -> int:
         """Event time in ms, 0 where there is none yet. A window that comes out in append mode ends at or before it."""
 
@@ -77,6 +81,12 @@ class Batch(Protocol):
 
     def wrote(self, output: str, lanes: Lanes, written: Sequence[Written]) -> None:
         """What came of the tasks that wrote to `lanes`."""
+
+    def observed(self, name: str) -> Mapping[str, int]:
+        """Counts that `Flow.shape` takes with `DataFrame.observe`, of this batch: there after an action on `frame`."""
+
+    def records(self) -> DataFrame:
+        """The batch's records as they came (columns `RECORD`), read from the brokers again: for few batches."""
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add to what metrics, status and page say that became of records: accepted, corrected, …

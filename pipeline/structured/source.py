@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
+from pipeline.kafka.places import Place
 from pipeline.settings.analytics import AnalyticsSettings
+from pipeline.structured.checkpoint import as_text
+from pipeline.structured.service import RECORD
 
 COLUMNS = ("key", "value", "topic", "partition", "offset", "timestamp", "headers")
 """Of `service.RECORD`."""
+EARLIEST = -2
+"""As an offset, what a topic still holds first."""
 
 
 def records(session: SparkSession, settings: AnalyticsSettings, topics: Collection[str]) -> DataFrame:
@@ -25,6 +31,25 @@ def records(session: SparkSession, settings: AnalyticsSettings, topics: Collecti
         "subscribe": ",".join(sorted(topics)),
     }
     return session.readStream.format("kafka").options(**options).load().select(*COLUMNS)
+
+
+def batch_again(
+    session: SparkSession, settings: AnalyticsSettings, since: Mapping[Place, int], through: Mapping[Place, int]
+) -> DataFrame:
+    """The records of a batch, as a frame that does not stream. A partition without a `since` had none before."""
+    begins = {place: since.get(place, EARLIEST) for place, end in through.items() if since.get(place, EARLIEST) < end}
+    if not begins:
+        return session.createDataFrame([], RECORD)
+    options = {
+        **kafka_options(settings),
+        "kafka.isolation.level": "read_committed",
+        "failOnDataLoss": "true",
+        "includeHeaders": "true",
+        "assign": json.dumps({topic: [number for name, number in begins if name == topic] for topic, _ in begins}),
+        "startingOffsets": as_text(begins),
+        "endingOffsets": as_text({place: through[place] for place in begins}),
+    }
+    return session.read.format("kafka").options(**options).load().select(*COLUMNS)
 
 
 def kafka_options(settings: AnalyticsSettings) -> dict[str, str]:

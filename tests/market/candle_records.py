@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from tests.market.batch import Document, Row, difference, documents
 
 PRICES = ("open", "high", "low", "close")
-NOT_OLD_READERS = "volume_exact"
-"""A field for the service itself, in documents whose volume has a fraction."""
+OWN = ("version", "volume_exact")
+"""Fields for the service itself; the second in documents whose volume has a fraction."""
 
 Place = tuple[str, int, int]
 """Topic, partition, offset."""
@@ -75,7 +75,7 @@ def differences(found: Sequence[Mapping[str, Any]], wanted: Sequence[Document]) 
     if len(there) < len(found):
         lines.append(f"{len(found) - len(there)} documents of a minute that is there already")
     for began in sorted(right.keys() & there.keys()):
-        document = {name: value for name, value in there[began].items() if name != NOT_OLD_READERS}
+        document = {name: value for name, value in there[began].items() if name not in OWN}
         if said := difference(document, right[began]):
             lines.append(said)
     return lines

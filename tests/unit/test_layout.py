@@ -75,10 +75,12 @@ AWS = {
 ONLY = {
     "pyspark": {"pipeline/dstream/stream.py", "pipeline/spark/context.py"}
     | {f"pipeline/structured/{name}.py" for name in ("batch", "letters", "query", "service", "session", "sink")}
-    | {f"pipeline/structured/{name}.py" for name in ("source", "tasks")},
+    | {f"pipeline/structured/{name}.py" for name in ("source", "tasks")}
+    | {"market/trades.py"},
     "py4j": {"pipeline/dstream/stream.py", "pipeline/spark/context.py"}
     | {f"pipeline/structured/{name}.py" for name in ("query", "run", "session")},
     "confluent_kafka": {f"pipeline/kafka/{name}.py" for name in ("errors", "lane", "topics")},
+    "pymongo": {f"market/{name}.py" for name in ("mongo", "candle_rows", "kept")},
     "boto3": {"pipeline/aws.py"},
     "botocore": AWS,
     "mysql": {f"pipeline/mysql/{name}.py" for name in ("database", "errors", "session")}

@@ -1,0 +1,70 @@
+"""The service `candles`: topics of symbols → collections of documents with indicators."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from market import mongo
+from market.candle_store import CandleStore
+from market.candle_tasks import APPLIED, LETTERED, Apply, Condemned, Letters, Report
+from market.settings import CandleSettings
+from pipeline.structured.service import LETTER, Batch, Flow, Service
+from pipeline.structured.tasks import reports
+
+
+class Candles:
+    """Applies batch after batch. `store`: without an epoch yet."""
+
+    def __init__(self, store: CandleStore) -> None:
+        self._store = store
+        self._known: dict[str, int] = {}
+        """Versions of the symbols' states, as long as the batches went well."""
+
+    def apply(self, batch: Batch) -> None:
+        """Candles into the database, then letters. Raises `PipelineError`."""
+        known, self._known = self._known, {}
+        store = self._ours(batch)
+        tasks = batch.frame.sparkSession.sparkContext.defaultParallelism
+        records = batch.frame.coalesce(tasks)
+        dealt = records.select(*APPLIED).repartition(tasks, "topic")
+        found = reports(dealt, Apply(store, known))
+        condemned = _condemned(found)
+        if condemned or any(report.others for report in found):
+            letters = records.select(*LETTERED).mapInArrow(Letters(store.zone, condemned), LETTER)
+            batch.letters(letters)
+        for report in found:
+            _count(batch, report)
+            known.update((topic, outcome.version) for topic, outcome in report.outcomes.items())
+        self._known = known
+
+    def _ours(self, batch: Batch) -> CandleStore:
+        if not self._store.epoch:
+            self._store = replace(self._store, epoch=self._store.states.next_epoch())
+        return replace(self._store, identities=dict(batch.identities))
+
+
+def service(settings: CandleSettings) -> Service:
+    """The service, put together."""
+    uri = settings.mongo_uri.get_secret_value()
+    store = CandleStore(uri, settings.mongo_dbname, settings.market_zone, settings.plan, settings.lateness)
+    flow = Flow("candles", settings.topics, Candles(store).apply)
+    return Service("candles", [flow], packages=["market"], needs=[(mongo.AWAY, partial(mongo.probe, uri))])
+
+
+def _condemned(found: list[Report]) -> Condemned:
+    return {
+        (topic, letter.partition, letter.offset): (letter.reason, letter.error)
+        for report in found
+        for topic, outcome in report.outcomes.items()
+        for letter in outcome.letters
+    }
+
+
+def _count(batch: Batch, report: Report) -> None:
+    outcomes = report.outcomes.values()
+    added, corrected = sum(one.added for one in outcomes), sum(one.corrected for one in outcomes)
+    letters = sum(len(one.letters) for one in outcomes)
+    batch.count("accepted", added)
+    batch.count("corrected", corrected)
+    batch.count("repeated", max(0, report.candles - added - corrected - letters))
