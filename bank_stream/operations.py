@@ -7,24 +7,25 @@ from typing import TYPE_CHECKING, Final
 from bank_stream.settings import Settings
 from pipeline.console.command_line import ServiceCommands
 from pipeline.operations.commands import auditing, changing, comparing, looking
-from pipeline.operations.description import Attempt, Books, ServiceDescription
+from pipeline.operations.description import Attempt, Books, Proof, ServiceDescription
 
 if TYPE_CHECKING:
     from pipeline.operations.workbench import Workbench
 
 NOTED = "UPDATE operations_log SET counts = counts WHERE 1 = 0"
 AUDITED = "INSERT INTO audits SELECT * FROM audits WHERE 1 = 0"
-BALANCED = (
-    "INSERT INTO audit_balances SELECT * FROM audit_balances AS b WHERE 1 = 0 ON DUPLICATE KEY UPDATE opening = 0"
-)
+BALANCED = "INSERT INTO {0} SELECT * FROM {0} AS b WHERE 1 = 0 ON DUPLICATE KEY UPDATE opening = 0"
 SCRUBBED = "UPDATE card_transactions SET pin = NULL, cvc1 = NULL, cvc2 = NULL WHERE 1 = 0"
+NO_ALERT = "a potential fraud without an alert that says the same"
+NO_FRAUD = "no potential fraud accounts for it"
+ACTIVE = "a potential fraud, and the account that paid is active"
 
 
 def describe(settings: Settings) -> ServiceDescription:
     """The bank as the service itself has it."""
     import migrations
     import stream_consumer
-    from bank import books, statuses, tables
+    from bank import books, frauds, statuses, tables
     from card_transactions.alerts import SENDER
     from card_transactions.tables import FRAUD_ALERTS
     from pipeline.applying.culprits import REFUSED, UNFORESEEN
@@ -44,7 +45,10 @@ def describe(settings: Settings) -> ServiceDescription:
             Attempt("fraud_alerts", "SELECT, INSERT, UPDATE", "UPDATE fraud_alerts SET sent_at = sent_at WHERE 1 = 0"),
             Attempt("operations_log", "SELECT, INSERT, UPDATE", NOTED, operators=True),
             Attempt("audits", "SELECT, INSERT", AUDITED, operators=True),
-            Attempt("audit_balances", "SELECT, INSERT, UPDATE", BALANCED, operators=True),
+            *(
+                Attempt(table, "SELECT, INSERT, UPDATE", BALANCED.format(table), operators=True)
+                for table in ("audit_balances", "audit_loan_balances")
+            ),
             Attempt("card_transactions", "UPDATE (pin, cvc1, cvc2)", SCRUBBED, operators=True),
         ),
         outbox=FRAUD_ALERTS.name,
@@ -57,7 +61,15 @@ def describe(settings: Settings) -> ServiceDescription:
             )
         ),
         kept_whole=frozenset({"transaction", "loan_payment", "stock"}),
-        books=Books("accounts", books.MOVEMENTS),
+        books=(
+            Books("account", "accounts", "audit_balances", books.MOVED_ACCOUNTS),
+            Books("loan", "loans", "audit_loan_balances", books.MOVED_LOANS),
+        ),
+        proofs=(
+            Proof("alert_missing", NO_ALERT, "card_transactions", frauds.WITHOUT_ALERT),
+            Proof("alert_invented", NO_FRAUD, "fraud_alerts", frauds.WITHOUT_FRAUD),
+            Proof("account_active", ACTIVE, "card_transactions", frauds.STILL_ACTIVE, declared=True),
+        ),
     )
 
 

@@ -63,7 +63,6 @@ class Partition:
             report.seconds["apply"] = time.perf_counter() - started
             with waiting_for("the dead-letter table"):
                 self._write(applied.letters)
-            report.outcomes = dict(applied.outcomes)
         except (Transient, Halted) as error:
             report.failure, report.fate = str(error), "Halted" if isinstance(error, Halted) else "Transient"
             report.waits_for = error.waits_for
@@ -180,13 +179,15 @@ def _reads(blocks: Iterable[Block]) -> dict[str, Reached]:
 
 def _tell(report: Report, lanes: Sequence[_LaneRun]) -> None:
     """What the lanes had to do, whether or not they all went through."""
-    causes, chunks, conflicts = Counter[str](), Counter[int](), Counter[str]()
+    causes, chunks, conflicts, outcomes = Counter[str](), Counter[int](), Counter[str](), Counter[tuple[str, str]]()
     for lane in lanes:
         causes.update(lane.causes)
         chunks.update(lane.chunks)
         conflicts.update(event.type for event in lane.applied.conflicts)
+        outcomes.update(lane.applied.outcomes)
     report.retries, report.causes, report.chunks = causes.total(), dict(causes), dict(chunks)
     report.conflicts = dict(conflicts)
+    report.outcomes = dict(outcomes)
     report.connections = max(lane.connections for lane in lanes)
 
 

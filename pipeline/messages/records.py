@@ -172,7 +172,7 @@ class Report(msgspec.Struct):
     (then `reads` must not be committed); `fate`: name of the class in errors.py; `waits_for`: as in `PipelineError`.
     `retries` of transactions, of which `causes` tells: cause → retries. `chunks`: messages of a transaction → such
     transactions. `connections`: used at one time. `conflicts`: type → messages whose producer's id had another content.
-    These five also tell of a batch that stopped.
+    These five also tell of a batch that stopped, and so do `outcomes`; its letters may not be durable.
     """
 
     reads: dict[str, Reached] = {}

@@ -26,12 +26,29 @@ class Attempt(NamedTuple):
 class Books(NamedTuple):
     """Where balances are, and what moves them: what an audit holds against each other.
 
-    `accounts`: the table, with `id` and `balance`. `movements`: a written table → what its accepted rows moved, as a
-    SELECT of account and amount over the rows with `{after}` < id <= `{through}`.
+    `holder`: what has such a balance, in a word. `table`: where it is, with `id` and `balance`. `openings`: where an
+    audit notes what it goes on from (`account`, `opening`, `marked_at`). `movements`: a written table → what its
+    accepted rows moved, as a SELECT of account and amount over the rows with `{after}` < id <= `{through}`.
     """
 
-    accounts: str
+    holder: str
+    table: str
+    openings: str
     movements: Mapping[str, str]
+
+
+class Proof(NamedTuple):
+    """What a row of `table` owes besides itself. `finding`: the name where it is missing; `told`: in words.
+
+    `broken`: a SELECT of the ids of such rows, and of the account that each is about, with `{after}` < id <=
+    `{through}`. `declared`: held against accounts alone that nobody but this service writes.
+    """
+
+    finding: str
+    told: str
+    table: str
+    broken: str
+    declared: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +69,8 @@ class ServiceDescription:
     scrubbed: tuple[str, tuple[str, ...]]
     after_reading: frozenset[str]
     kept_whole: frozenset[str]
-    books: Books
+    books: tuple[Books, ...]
+    proofs: tuple[Proof, ...]
 
     @property
     def tables(self) -> list[str]:

@@ -49,10 +49,8 @@ def replay(bench: Workbench, span: TimeRange, only: str | None, counts: Counter[
             counts["shards_not_consumed_yet"] += 1
             continue
         for records in _read(bench, shard, span, lease, counts):
-            report = apply_records(bench.partition, records)
+            apply_records(bench.partition, records, counts)
             counts["records"] += len(records)
-            for (type_, outcome), number in report.outcomes.items():
-                counts[f"{type_ or 'unknown'} {outcome}"] += number
             advance(len(records))
 
 

@@ -5,6 +5,7 @@ Each batch commits by itself; a second run passes over what is done.
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 
 from pipeline.console.output import Advance
@@ -21,15 +22,15 @@ def last_id(bench: Workbench) -> int:
     return int(highest)
 
 
-def scrub(bench: Workbench, until: int, advance: Advance, rows: int = ROWS) -> int:
-    """Scrub the rows up to id `until`; how many held something. Raises `Transient`, `Halted`."""
-    scrubbed, done = 0, 0
+def scrub(bench: Workbench, until: int, counts: Counter[str], advance: Advance, rows: int = ROWS) -> None:
+    """Scrub the rows up to id `until`; counts those that held something as `scrubbed`. Raises `Transient`, `Halted`."""
+    counts["scrubbed"] += 0
+    done = 0
     while done < until:
         end = _batch_end(bench, done, rows)
-        scrubbed += bench.work(partial(_scrub, bench, done, end))
+        counts["scrubbed"] += bench.work(partial(_scrub, bench, done, end))
         advance(end - done)
         done = end
-    return scrubbed
 
 
 def _batch_end(bench: Workbench, after: int, rows: int) -> int:

@@ -10,20 +10,18 @@ from functools import partial
 from typing import Any
 
 from pipeline.console.output import Advance
-from pipeline.kinesis.aggregation import EVERY_HASH
 from pipeline.kinesis.shards import Stream, describe, list_shards
 from pipeline.leases.lease import Lease
-from pipeline.messages.records import END, START, Range
+from pipeline.messages.records import END, START
 from pipeline.mysql.table_growth import Recent, recent
 from pipeline.operations.holders import RENEWED_WITHIN, living, owners
 from pipeline.operations.letters.listing import Group, Wanted, gather, grouped
+from pipeline.operations.unread import unread
 from pipeline.operations.workbench import Workbench
 from pipeline.runtime.durations import span
 from pipeline.runtime.errors import PipelineError, Trimmed
 
 LATELY = timedelta(minutes=5)
-COUNTED = 1000
-"""Most records that are counted behind a position."""
 _MAILS = "SELECT COALESCE(SUM(sent_at IS NULL AND parked_at IS NULL), 0), COALESCE(SUM(parked_at IS NOT NULL), 0)"
 
 
@@ -64,7 +62,7 @@ def look(bench: Workbench, advance: Advance) -> Status:
     stream = describe(bench.aws, bench.settings.stream_name)
     leases = bench.leases()
     alive = living(leases, bench.leases, RENEWED_WITHIN, advance)
-    shards = [_shard(bench, lease) for lease in leases]
+    shards = [_shard(bench, lease, stream) for lease in leases]
     known = {lease.shard for lease in leases}
     unleased = [shard for shard in list_shards(bench.aws, bench.settings.stream_name) if shard.id not in known]
     shards += [ShardStatus(shard.id, None, "no lease yet", None, "", None) for shard in unleased if not shard.closed]
@@ -86,16 +84,15 @@ def look(bench: Workbench, advance: Advance) -> Status:
     return status
 
 
-def _shard(bench: Workbench, lease: Lease) -> ShardStatus:
+def _shard(bench: Workbench, lease: Lease, stream: Stream) -> ShardStatus:
     caught_up = None if lease.caught_up_at is None else max(0.0, time.time() - lease.caught_up_at / 1000)
     if lease.checkpoint == END:
         return ShardStatus(lease.shard, lease.owner, "SHARD_END", 0.0, "0", None)
     at = lease.checkpoint
     position = lease.beginning if at == START else f"{at.sequence}/{at.sub_sequence}"
     seen = ShardStatus(lease.shard, lease.owner, position, None, "", caught_up)
-    wanted = Range(lease.shard, at, lease.started_at, EVERY_HASH, COUNTED, 4 * 1024 * 1024)
     try:
-        extent = replace(bench.reader, longest=1.0, patience=5.0).read(wanted)
+        extent = unread(bench, lease, stream.retention_hours * 3_600_000)
     except Trimmed:
         return replace(seen, wrong=f"trimmed unread: python -m pipeline accept-loss {lease.shard}")
     except PipelineError as error:

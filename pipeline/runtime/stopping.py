@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import queue
 import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 class StopSignal:
@@ -33,3 +36,32 @@ class StopSignal:
             return False
         self._raised.put(None)
         return True
+
+
+@contextmanager
+def held_back() -> Iterator[Callable[[], str]]:
+    """Within, a first SIGTERM or Ctrl-C is only noted: gives which one came, "" for none. A second one acts as ever.
+
+    Elsewhere than in the main thread no signal comes.
+    """
+    came = ""
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def hold(number: int, frame: object) -> None:
+        nonlocal came
+        came = signal.Signals(number).name
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: ""
+        return
+    for number in before:
+        signal.signal(number, hold)
+    try:
+        yield lambda: came
+    finally:
+        restore()

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,7 +60,7 @@ class Operated:
         while left > 0:
             extent = self.stream.read(after, max_records=min(2000, left))
             if extent.records:
-                apply_records(self.bench.partition, extent.records)
+                apply_records(self.bench.partition, extent.records, Counter())
             after, left = max(after, extent.through), left - len(extent.records)
             if extent.at_tip:
                 break

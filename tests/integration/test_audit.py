@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -25,7 +26,8 @@ from tests.integration.test_operations_redrive import account, card, data
 from tests.schema import Schema
 
 SHAPE = BankShape(200)
-ALL = ("--accounts", "1-4294967295")
+EVERY = "1-4294967295"
+ALL = ("--accounts", EVERY, "--loans", EVERY)
 MESSAGES = 300
 RICH, SHOP, NOBODY = 1, 2, 999
 
@@ -65,7 +67,7 @@ def found(bank: Operated, *arguments: str) -> dict[str, int]:
 def test_it_holds_after_a_run_and_goes_on_from_there(bank: Operated) -> None:
     told = bank.json("audit", *ALL)
     assert told["findings"] == {}
-    counts = {"messages": 10, "rows": 7, "letters": 2, "skipped": 1, "mended": 0, "balances": 2}
+    counts = {"messages": 10, "rows": 7, "letters": 2, "skipped": 1, "mended": 0, "balances": 3}
     assert told["counts"] == counts
     bank.stream.put(data(transfer(SHOP, RICH, 1)))
     bank.consume()
@@ -75,7 +77,7 @@ def test_it_holds_after_a_run_and_goes_on_from_there(bank: Operated) -> None:
 
 def test_what_is_applied_and_not_committed_yet_is_no_finding_now_or_later(bank: Operated) -> None:
     bank.stream.put(data(transfer(RICH, SHOP, 7)), b"[]")
-    apply_records(bank.bench.partition, bank.stream.read().records)
+    apply_records(bank.bench.partition, bank.stream.read().records, Counter())
     told = bank.json("audit", *ALL)
     assert (told["findings"], told["counts"]["messages"]) == ({}, 10)
     bank.consume()
@@ -106,7 +108,8 @@ TAMPERED = {
         {"invented_row": 1, "balance_differs": 2},
     ),
     "a changed balance": ("UPDATE accounts SET balance = balance + 0.01 WHERE id = 2", {"balance_differs": 1}),
-    "a changed memo": ("UPDATE loan_payments SET amount = 2.99", {"row_differs": 1, "balance_differs": 1}),
+    "a changed loan": ("UPDATE loans SET balance = balance - 0.01", {"balance_differs": 1}),
+    "a changed amount": ("UPDATE loan_payments SET amount = 2.99", {"row_differs": 1, "balance_differs": 2}),
     "a changed row of a producer's own id": (
         "UPDATE transactions SET memo = 'mine' WHERE transfer_value = 5",
         {"row_differs": 1},
@@ -164,13 +167,14 @@ def test_a_span_is_audited_without_marks_and_leaves_none(bank: Operated) -> None
     bank.schema.execute("DELETE FROM stocks")
     assert found(bank, *span) == {"no_outcome": 1}
     assert bank.schema.query("SELECT COUNT(*) FROM audits") == [(1,)]
-    for wrong in (("--from", span[1]), (*span, "--accept"), ("--accounts", "all")):
+    for wrong in (("--from", span[1]), (*span, "--accept"), ("--accounts", "all"), ("--loans", "1-")):
         assert bank.run("audit", *wrong).exit_code == 2
 
 
 def test_balances_that_the_last_audit_did_not_note_are_noted_first(bank: Operated) -> None:
     assert bank.json("audit", "--accounts", "2")["counts"]["balances"] == 1
     bank.schema.execute("UPDATE accounts SET balance = 5 WHERE id = 1")
+    bank.schema.execute("UPDATE loans SET balance = -5")
     assert bank.json("audit", *ALL)["counts"]["balances"] == 1
     bank.schema.execute("UPDATE accounts SET balance = 6 WHERE id = 1")
     assert found(bank, *ALL) == {"balance_differs": 1}
@@ -196,7 +200,8 @@ def test_the_service_may_move_money_meanwhile(database: Schema, moto: str) -> No
     assert sum(counts["messages"] for counts in counted) == MESSAGES
     assert sum(counts["rows"] + counts["letters"] + counts["skipped"] for counts in counted) == MESSAGES
     assert len(counted) > 2, "none ran beside"
-    assert all(counts["balances"] == SHAPE.accounts for counts in counted)
+    assert all(counts["balances"] == SHAPE.accounts + SHAPE.count(SHAPE.loans) for counts in counted)
+    assert bank.schema.query("SELECT COUNT(*) > 0 FROM card_transactions WHERE status = -8") == [(1,)]
 
 
 def test_a_transaction_that_is_open_during_an_audit_is_counted_by_the_next(bank: Operated) -> None:
@@ -215,7 +220,7 @@ def test_a_transaction_that_is_open_during_an_audit_is_counted_by_the_next(bank:
             " event_id, applied_at) VALUES (1, 2, 'rent', 7, '2021-10-06 11:28:47', 1, %s, UTC_TIMESTAMP(6))",
             (event.identity,),
         )
-        apply_records(bank.bench.partition, records[1:])
+        apply_records(bank.bench.partition, records[1:], Counter())
         assert found(bank, *ALL) == {}
         other.commit()
     bank.consume()

@@ -185,7 +185,7 @@ def put(bank: Operated, messages: int) -> None:
 def apply(bank: Operated, shard: str, most: int) -> None:
     (lease,) = [one for one in bank.bench.leases() if one.shard == shard]
     extent = bank.stream.read(lease.checkpoint, shard=shard, max_records=most)
-    apply_records(bank.bench.partition, extent.records)
+    apply_records(bank.bench.partition, extent.records, Counter())
     bank.bench.lease_table.checkpoint(lease, extent.through, caught_up_at=0)
 
 

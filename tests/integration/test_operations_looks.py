@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.messages.records import START
+from pipeline.messages.records import END
 from pipeline.operations import holders
 from tests.contract.streams import FIRST_SHARD
 from tests.integration.messages import payment, quote, transfer
@@ -184,10 +184,45 @@ def test_release_frees_the_leases_of_the_dead_only(bank: Operated, monkeypatch: 
 def test_accepting_a_loss_marks_the_lease_and_knows_its_shards(bank: Operated) -> None:
     unknown = bank.run("accept-loss", "shardId-7", "--yes")
     assert (unknown.exit_code, FIRST_SHARD in unknown.stderr) == (2, True)
+    trim(bank)
+    assert "accept-loss" in bank.json("status", code=1)["shards"][0]["wrong"]
+    before = bank.bench.lease_table.scan()[0].checkpoint
     assert bank.json("accept-loss", FIRST_SHARD, "--yes") == {"accepted": 1}
     (lease,) = bank.bench.lease_table.scan()
     assert lease.loss_accepted_at is not None and time.time() * 1000 - lease.loss_accepted_at < 60_000
-    assert lease.checkpoint == START
+    assert lease.checkpoint == before
+
+
+@pytest.mark.parametrize("position", ["never read", "at the tip", "behind", "at its end", "accepted already"])
+def test_a_loss_is_not_accepted_where_nothing_is_lost(bank: Operated, position: str) -> None:
+    bank.stream.put(data(quote()))
+    if position in ("at the tip", "behind"):
+        bank.consume()
+    if position == "behind":
+        bank.stream.put(data(quote()))
+    (lease,) = bank.bench.leases()
+    if position == "at its end":
+        bank.bench.lease_table.checkpoint(lease, END, caught_up_at=0)
+    if position == "accepted already":
+        trim(bank)
+        assert bank.run("accept-loss", FIRST_SHARD, "--yes").exit_code == 0
+    before = bank.bench.leases()
+    refused = bank.run("accept-loss", FIRST_SHARD, "--yes")
+    assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+    assert f"accept-loss: {FIRST_SHARD} is not stopped" in refused.stderr
+    assert bank.bench.leases() == before
+
+
+def trim(bank: Operated) -> None:
+    """Let the lease say that it has not caught up since 1970, behind a record that the stream does not hold."""
+    bank.stream.put(data(quote()))
+    bank.bench.aws.client("dynamodb").update_item(
+        TableName=bank.bench.lease_table.name,
+        Key={"leaseKey": {"S": FIRST_SHARD}},
+        UpdateExpression="SET #c = :c, caughtUpAt = :at",
+        ExpressionAttributeNames={"#c": "checkpoint"},
+        ExpressionAttributeValues={":c": {"S": "0"}, ":at": {"N": "0"}},
+    )
 
 
 def test_scrub_forgets_the_codes_of_old_rows_and_a_second_run_finds_none(bank: Operated, monkeypatch: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
@@ -273,7 +274,7 @@ def test_records_outside_their_shard_are_redriven_only_where_they_are_named(data
         StreamName=stream.name, PartitionKey="a", ExplicitHashKey="0", Data=pack([inside, outside])
     )
     read = stream.read(hash_range=(0, 2**127 - 1))
-    apply_records(bank.bench.partition, read.records)
+    apply_records(bank.bench.partition, read.records, Counter())
     assert [stored.letter.reason for stored in bank.letters().values()] == [OUTSIDE_HASH_RANGE]
     assert bank.json("redrive", code=1)["excluded"] == 1
     refused = bank.run("redrive", "--reason", OUTSIDE_HASH_RANGE)

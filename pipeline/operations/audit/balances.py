@@ -1,21 +1,21 @@
 """Balances against rows: each is what it was at the last audit, plus what accepted rows have moved since.
 
-For accounts that nobody but this service writes. All of it is read in one snapshot, so a running service may move money
-meanwhile. An opening balance is kept without what rows behind the `settled` mark moved: a transaction that was open
-then has its row behind that mark, and is counted with the next audit.
+For accounts and loans that nobody but this service writes. All of it is read in one snapshot, so a running service may
+move money meanwhile. An opening balance is kept without what rows behind the `settled` mark moved: a transaction that
+was open then has its row behind that mark, and is counted with the next audit.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
 
-from pipeline.console.output import Advance, WrongUsage
+from pipeline.console.output import Advance
 from pipeline.mysql.database import Transaction
+from pipeline.operations.audit.declared import Ids
+from pipeline.operations.audit.findings import Findings
 from pipeline.operations.audit.marks import Marks
-from pipeline.operations.audit.messages import Findings
 from pipeline.operations.description import Books
 
 DIFFERS: Final = "balance_differs"
@@ -27,33 +27,22 @@ _SNAPSHOT: Final = (
     "START TRANSACTION WITH CONSISTENT SNAPSHOT",
 )
 _NOTE: Final = (
-    "INSERT INTO audit_balances (account, opening, marked_at) VALUES {} "
+    "INSERT INTO `{table}` (account, opening, marked_at) VALUES {values} "
     "ON DUPLICATE KEY UPDATE opening = VALUES(opening), marked_at = VALUES(marked_at)"
 )
 
 
-class Accounts(NamedTuple):
-    """Ids from `first` to `last`, both included."""
-
-    first: int
-    last: int
-
-
-def read_accounts(text: str) -> list[Accounts]:
-    """`1-5000,7001`. Raises `WrongUsage`."""
-    if not re.fullmatch(r"\d{1,10}(-\d{1,10})?(,\d{1,10}(-\d{1,10})?)*", text):
-        raise WrongUsage(f"{text[:60]!r} names no accounts: ids and ranges of them, as 1-5000,7001")
-    ranges = [Accounts(*(int(end) for end in (part.split("-") * 2)[:2])) for part in text.split(",")]
-    return sorted(ranges)
+def begin_snapshot(transaction: Transaction) -> None:
+    """From here on the transaction reads what is committed now."""
+    for statement in _SNAPSHOT:
+        transaction.execute(statement)
 
 
 class BalanceAudit:
-    """Within one transaction: `check`, then `note` if the next audit is to go on from here."""
+    """Within one snapshot: `check`, then `note` if the next audit is to go on from here."""
 
-    def __init__(self, transaction: Transaction, books: Books, accounts: Sequence[Accounts]) -> None:
-        self._transaction, self._books, self._accounts = transaction, books, accounts
-        for statement in _SNAPSHOT:
-            transaction.execute(statement)
+    def __init__(self, transaction: Transaction, books: Books, declared: Sequence[Ids]) -> None:
+        self._transaction, self._books, self._declared = transaction, books, declared
 
     def check(self, last: Marks, findings: Findings, advance: Advance) -> int:
         """How many balances were held against their rows: those that the last audit noted."""
@@ -65,7 +54,7 @@ class BalanceAudit:
                 expected = opening + moved.get(account, NOTHING)
                 if balance != expected:
                     told = f"{balance}, {expected} by its rows"
-                    findings.add(DIFFERS, f"account {account}", told)
+                    findings.add(DIFFERS, f"{self._books.holder} {account}", told)
             checked += len(known)
             advance(len(page))
         return checked
@@ -76,15 +65,16 @@ class BalanceAudit:
         for page in self._balances(marks):
             openings = [(account, balance - later.get(account, NOTHING), marks.at_ms) for account, balance, _ in page]
             values = ", ".join(["(%s, %s, %s)"] * len(openings))
-            self._transaction.execute(_NOTE.format(values), [value for opening in openings for value in opening])
+            note = _NOTE.format(table=self._books.openings, values=values)
+            self._transaction.execute(note, [value for opening in openings for value in opening])
 
     def _balances(self, marks: Marks) -> Iterator[list[tuple[int, Decimal, Decimal | None]]]:
-        table = self._books.accounts
+        books = self._books
         sql = (
-            f"SELECT a.id, a.balance, b.opening FROM `{table}` AS a LEFT JOIN audit_balances AS b "
+            f"SELECT a.id, a.balance, b.opening FROM `{books.table}` AS a LEFT JOIN `{books.openings}` AS b "
             f"ON b.account = a.id AND b.marked_at = %s WHERE a.id >= %s AND a.id <= %s ORDER BY a.id LIMIT {PAGE}"
         )
-        for first, last in self._accounts:
+        for first, last in self._declared:
             while page := self._transaction.query(sql, (marks.at_ms, first, last)):
                 yield [(account, balance, opening) for account, balance, opening in page]
                 first = page[-1][0] + 1

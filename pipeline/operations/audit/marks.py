@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
 import msgspec
 
-from pipeline.messages.records import START, Position
+from pipeline.messages.records import EPOCH, START, Position
 from pipeline.mysql.database import Transaction
 from pipeline.mysql.table_growth import first_id, now_of
+from pipeline.operations.audit.log_mark import LogMark, mark_before
 from pipeline.operations.workbench import Workbench
 
 SETTLED_AFTER: Final = timedelta(minutes=10)
@@ -40,12 +41,21 @@ class Marks(msgspec.Struct, frozen=True):
     """`at_ms`: when they were taken, in milliseconds since the epoch. `shards`: the durable positions then.
 
     `rows`: the highest id of each table. `settled`: an id of each table up to which no transaction is open any more.
+    `log`: of the log of operations; None in marks of before. `proved`: an id of each table with proofs up to which
+    all of them held, or were accepted.
     """
 
     at_ms: int
     shards: dict[str, tuple[str, int]]
     rows: dict[str, int]
     settled: dict[str, int]
+    log: LogMark | None = None
+    proved: dict[str, int] = {}
+
+    @property
+    def at(self) -> datetime:
+        """When they were taken; naive, UTC."""
+        return (EPOCH + timedelta(milliseconds=self.at_ms)).replace(tzinfo=None)
 
     def position(self, shard: str) -> Position:
         """`START` also where the shard had no lease yet."""
@@ -68,8 +78,17 @@ def take(bench: Workbench) -> Marks:
     """The marks as they are now. Positions first: a row of what lies before them is in its table by then."""
     shards = {lease.shard: (str(lease.checkpoint.sequence), lease.checkpoint.sub_sequence) for lease in bench.leases()}
     found = {table: bench.work(partial(_ids, table)) for table in bench.bank.tables}
+    proving = {proof.table for proof in bench.bank.proofs}
     rows, settled = ({table: ids[which] for table, ids in found.items()} for which in (0, 1))
-    return Marks(int(time.time() * 1000), shards, rows, settled)
+    proved = {table: settled[table] if table in settled else bench.work(partial(_ids, table))[1] for table in proving}
+    return Marks(int(time.time() * 1000), shards, rows, settled, None, proved)
+
+
+def log_of(bench: Workbench, last: Marks | None) -> LogMark:
+    """How far the last audit has accounted for the log of operations."""
+    if last is not None and last.log is not None:
+        return last.log
+    return mark_before(bench, datetime.now(UTC).replace(tzinfo=None) if last is None else last.at)
 
 
 def last(bench: Workbench) -> tuple[int, Marks | None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -18,6 +18,7 @@ from pipeline.console.output import Advance
 from pipeline.kinesis.shards import Shard, describe, list_shards
 from pipeline.messages.identity import is_named, letter_key
 from pipeline.messages.records import END, START, Event, Extent, Position, Range, Record, Skipped
+from pipeline.operations.audit.findings import Findings
 from pipeline.operations.audit.marks import Marks
 from pipeline.operations.audit.progress import AuditCheckpoint, Page
 from pipeline.operations.replay import TimeRange
@@ -31,34 +32,6 @@ TRIMMED: Final = "trimmed"
 IDS_A_STATEMENT: Final = 500
 LATER_MS: Final = 60_000
 """Messages that arrived so long after the marks were taken explain no row before them."""
-
-
-class Example(NamedTuple):
-    """One thing that does not hold. `where`: a place in the stream, a row, an account; without secrets."""
-
-    finding: str
-    where: str
-    told: str
-
-
-class Findings:
-    """What does not hold: how often, and the first of them. `most`: examples that are kept."""
-
-    def __init__(self, most: int) -> None:
-        self.counts: Counter[str] = Counter()
-        self.examples: list[Example] = []
-        self._most = most
-
-    def add(self, finding: str, where: str, told: str) -> None:
-        self.counts[finding] += 1
-        if len(self.examples) < self._most:
-            self.examples.append(Example(finding, where, told))
-
-    def copy(self) -> Findings:
-        """So far."""
-        copied = Findings(self._most)
-        copied.counts, copied.examples = self.counts.copy(), self.examples.copy()
-        return copied
 
 
 class Matched:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -72,14 +71,18 @@ def _redrive(bench: Workbench, given: Mapping[str, Any], yes: bool, who: str | N
         )
     key = None if given["key"] is None else read_key(given["key"])
     terms = Terms(outside, given["from_letters"], given["dry_run"])
-    with noted(bench, "redrive", given, who) as counts:
+    with noted(bench, "redrive", given, who) as operation:
+        counts = operation.counts
         with progress("letters read") as advance:
-            found = gather(bench, Wanted(given["reason"], given["type"], key), advance)
+            found = gather(bench, Wanted(given["reason"], given["type"], key), operation.stepping(advance))
         if key is not None and not found.open and not found.settled:
             raise Declined(f"there is no letter {key}: `letters --export FILE` lists all keys")
-        counts["settled"] = len(found.settled) if terms.dry_run else delete(bench, found.settled, lambda more: None)
+        if terms.dry_run:
+            counts["settled"] = len(found.settled)
+        else:
+            delete(bench, found.settled, counts, "settled", operation.stepping(lambda more: None))
         with progress("letters redriven", len(found.open)) as advance:
-            apply_again(bench, found.open, terms, counts, advance)
+            apply_again(bench, found.open, terms, counts, operation.stepping(advance))
     counted(as_json, "would be redriven" if terms.dry_run else "redriven", counts)
     return int(any(counts[name] for name in ("left", "trimmed", "excluded", "other_stream")) and not terms.dry_run)
 
@@ -113,12 +116,12 @@ def _replay(
     span = span_of(begin.replace(tzinfo=UTC), end.replace(tzinfo=UTC))
     ask(f"Read {shard or 'every shard'} again from {begin} to {end} and apply what has no row?", yes)
     with (
-        noted(bench, "replay", {"from": begin, "to": end, "shard": shard}, who) as counts,
+        noted(bench, "replay", {"from": begin, "to": end, "shard": shard}, who) as operation,
         progress("records") as advance,
     ):
-        read_again(bench, span, shard, counts, advance)
-    counted(as_json, "replayed", counts)
-    return int(bool(counts["shards_trimmed"]))
+        read_again(bench, span, shard, operation.counts, operation.stepping(advance))
+    counted(as_json, "replayed", operation.counts)
+    return int(bool(operation.counts["shards_trimmed"]))
 
 
 def purge(
@@ -151,12 +154,12 @@ def _purge(bench: Workbench, days: float, reason: str | None, yes: bool, who: st
         ask(f"Delete {len(settled):,} settled letters and {len(lost):,} open ones, whose messages are lost then?", yes)
     total = len(settled) + len(lost)
     with (
-        noted(bench, "purge", {"older_than": days, "reason": reason}, who) as counts,
+        noted(bench, "purge", {"older_than": days, "reason": reason}, who) as operation,
         progress("letters deleted", total) as advance,
     ):
-        counts["settled"] = delete(bench, settled, advance)
-        counts["lost"] = delete(bench, lost, advance)
-    counted(as_json, f"{total:,} letters purged", counts)
+        delete(bench, settled, operation.counts, "settled", operation.stepping(advance))
+        delete(bench, lost, operation.counts, "lost", operation.stepping(advance))
+    counted(as_json, f"{total:,} letters purged", operation.counts)
     return 0
 
 
@@ -178,15 +181,22 @@ def accept_loss(
 
 def _accept_loss(bench: Workbench, shard: str, yes: bool, who: str | None, as_json: bool) -> int:
     from pipeline.operations.journal import noted
+    from pipeline.operations.unread import is_stopped
 
-    known = [lease.shard for lease in bench.leases()]
+    known = {lease.shard: lease for lease in bench.leases()}
     if shard not in known:
-        raise WrongUsage(f"there is no lease of shard {shard[:60]}; there are {', '.join(known[:20]) or 'none at all'}")
+        raise WrongUsage(
+            f"there is no lease of shard {shard[:60]}; there are {', '.join([*known][:20]) or 'none at all'}"
+        )
+    if not is_stopped(bench, known[shard]):
+        raise Declined(f"{shard} is not stopped: the stream holds all that it has not read. Nothing was changed")
     ask(f"Accept that what {shard} held, was trimmed and not read by now is lost for ever?", yes)
-    with noted(bench, "accept-loss", {"shard": shard}, who) as counts:
-        counts["accepted"] = int(bench.lease_table.accept_loss(shard, int(time.time() * 1000)))
-    counted(as_json, f"loss accepted for {shard}", counts)
-    return int(not counts["accepted"])
+    with noted(bench, "accept-loss", {"shard": shard}, who) as operation:
+        operation.counts["accepted"] = int(bench.lease_table.accept_loss(shard, int(time.time() * 1000)))
+    if not operation.counts["accepted"]:
+        raise Declined(f"the lease of {shard} has gone meanwhile. Nothing was changed")
+    counted(as_json, f"loss accepted for {shard}", operation.counts)
+    return 0
 
 
 def release(context: typer.Context, yes: Yes = False, who: Who = None, as_json: Json = False) -> None:
@@ -212,11 +222,11 @@ def _release(bench: Workbench, yes: bool, who: str | None, as_json: bool) -> int
             raise Declined(f"{', '.join(sorted(alive))} is alive: stop it first (SIGTERM); nothing was released")
         names = ", ".join(sorted(holders.owners(held)))
         ask(f"Free {len(held)} leases of {names}, which gave no sign of life for {holders.FAIL_OVER:g} s?", yes)
-    with noted(bench, "release", {}, who) as counts:
+    with noted(bench, "release", {}, who) as operation:
         for lease in held:
             bench.lease_table.release(lease)
-            counts["released"] += 1
-    counted(as_json, f"{counts['released']} leases released", counts)
+            operation.counts["released"] += 1
+    counted(as_json, f"{operation.counts['released']} leases released", operation.counts)
     return 0
 
 
@@ -238,7 +248,7 @@ def _scrub(bench: Workbench, yes: bool, who: str | None, as_json: bool) -> int:
     table, columns = bench.bank.scrubbed
     until = last_id(bench)
     ask(f"Set {', '.join(columns)} to NULL in all rows of {table} up to id {until:,}, for ever?", yes)
-    with noted(bench, "scrub", {}, who) as counts, progress("ids", until) as advance:
-        counts["scrubbed"] = clear(bench, until, advance)
-    counted(as_json, f"{counts['scrubbed']:,} rows scrubbed", Counter(counts))
+    with noted(bench, "scrub", {}, who) as operation, progress("ids", until) as advance:
+        clear(bench, until, operation.counts, operation.stepping(advance))
+    counted(as_json, f"{operation.counts['scrubbed']:,} rows scrubbed", operation.counts)
     return 0

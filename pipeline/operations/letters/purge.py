@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -18,11 +19,14 @@ def older(letters: Iterable[StoredLetter], days: float) -> list[StoredLetter]:
     return [stored for stored in letters if stored.first_seen < before]
 
 
-def delete(bench: Workbench, letters: Iterable[StoredLetter], advance: Advance) -> int:
-    """Delete these letters; how many. Deleting one twice does nothing. Raises `Transient`, `Halted`."""
+def delete(
+    bench: Workbench, letters: Iterable[StoredLetter], counts: Counter[str], name: str, advance: Advance
+) -> None:
+    """Delete these letters, counted as `name`. Deleting one twice does nothing. Raises `Transient`, `Halted`."""
+    counts[name] += 0
     keys = [stored.key for stored in letters]
     for start in range(0, len(keys), AT_ONCE):
         part = keys[start : start + AT_ONCE]
         bench.dead_letters.delete(part)
+        counts[name] += len(part)
         advance(len(part))
-    return len(keys)

@@ -21,7 +21,7 @@ from pipeline.dead_letters.table import DeadLetters
 from pipeline.kinesis.aggregation import OUTSIDE_HASH_RANGE
 from pipeline.messages.batch import error_of
 from pipeline.messages.identity import letter_key
-from pipeline.messages.records import START, Block, Event, Extent, Letter, Record, Report, Skipped
+from pipeline.messages.records import START, Block, Event, Extent, Letter, Record, Skipped
 from pipeline.operations.letters.payloads import whole_record
 from pipeline.operations.letters.rereading import Rereading
 from pipeline.operations.workbench import Workbench
@@ -96,9 +96,7 @@ def _records(
 def _apply(bench: Workbench, slab: Sequence[StoredLetter], records: Mapping[int, Record], counts: Counter[str]) -> None:
     tried = [stored for stored in slab if stored.key in records]
     partition = replace(bench.partition, dead_letters=_Keeping.of(bench.dead_letters, tried))
-    report = apply_records(partition, [records[stored.key] for stored in tried])
-    for (type_, outcome), number in report.outcomes.items():
-        counts[f"{type_ or 'unknown'} {outcome}"] += number
+    apply_records(partition, [records[stored.key] for stored in tried], counts)
     said = {stored.key: bench.router.interpret(records[stored.key]) for stored in tried}
     rows = bench.rows_exist([one.identity for one in said.values() if not isinstance(one, Skipped)])
     ended = [key for key, one in said.items() if _ended(key, one, rows, counts)]
@@ -117,12 +115,16 @@ def _ended(key: int, said: Event[Any] | Letter | Skipped, rows: set[bytes], coun
     return outcome != "left"
 
 
-def apply_records(partition: Partition, records: Sequence[Record]) -> Report:
-    """Apply records, each shard's in its order. Raises what stopped it; then some may have been applied."""
+def apply_records(partition: Partition, records: Sequence[Record], counts: Counter[str]) -> None:
+    """Apply records, each shard's in its order; counts every outcome as `type outcome`.
+
+    Raises what stopped it; what had been applied by then is counted.
+    """
     report = partition.apply(_blocks(partition, records))
+    for (type_, outcome), number in report.outcomes.items():
+        counts[f"{type_ or 'unknown'} {outcome}"] += number
     if report.failure is not None:
         raise error_of(report.fate, report.failure)
-    return report
 
 
 def _blocks(partition: Partition, records: Sequence[Record]) -> Iterator[Block]:
