@@ -147,7 +147,7 @@ def test_the_rights_that_it_asks_for_are_enough(bank: Operated) -> None:
         found = check(bank, code=0, **settings)
         assert bank.run("scrub", "--yes", settings=settings).exit_code == 1
     operators = {what for what, one in found.items() if "for operators" in one["remedy"]}
-    tables = ("operations_log", "card_transactions", "audits", "audit_balances")
+    tables = ("operations_log", "card_transactions", "audits", "audit_balances", "audit_loan_balances")
     assert operators == {f"rights on {table}" for table in tables}
 
 
