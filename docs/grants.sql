@@ -10,7 +10,7 @@
 -- row. (MySQL asks for INSERT where ALTER TABLE has to copy a table.)
 CREATE USER IF NOT EXISTS 'stream_migration'@'%' IDENTIFIED BY 'replace-me-migration' REQUIRE SSL;
 GRANT CREATE, ALTER, INDEX, INSERT, SELECT ON bytecrunchers.* TO 'stream_migration'@'%';
-GRANT CREATE, UPDATE ON bytecrunchers.alembic_version TO 'stream_migration'@'%';
+GRANT CREATE, UPDATE ON bytecrunchers.bank_stream_revision TO 'stream_migration'@'%';
 
 -- Part 2. The service and its operators.
 CREATE USER IF NOT EXISTS 'stream'@'%' IDENTIFIED BY 'replace-me-stream' REQUIRE SSL;
@@ -20,7 +20,7 @@ CREATE USER IF NOT EXISTS 'stream_operator'@'%' IDENTIFIED BY 'replace-me-operat
 -- no row that it wrote, the notes on a mail aside. LOCK TABLES is what MySQL asks for SELECT … FOR UPDATE on `cards`,
 -- which the service never changes.
 GRANT LOCK TABLES ON bytecrunchers.* TO 'stream'@'%';
-GRANT SELECT ON bytecrunchers.alembic_version TO 'stream'@'%';
+GRANT SELECT ON bytecrunchers.bank_stream_revision TO 'stream'@'%';
 GRANT SELECT (id, email, first_name) ON bytecrunchers.users TO 'stream'@'%';
 GRANT SELECT (accounts_id, card_num, pin, cvc1, cvc2, exp_date) ON bytecrunchers.cards TO 'stream'@'%';
 GRANT SELECT, UPDATE (balance, active) ON bytecrunchers.accounts TO 'stream'@'%';
@@ -35,7 +35,7 @@ GRANT SELECT ON bytecrunchers.audits TO 'stream'@'%';
 -- An operator: what the service may (`redrive` and `replay` apply messages as it does), the log of operations, the
 -- notes of `audit`, and `scrub`, which empties three columns. `compare` needs SELECT on the other schema as well.
 GRANT LOCK TABLES ON bytecrunchers.* TO 'stream_operator'@'%';
-GRANT SELECT ON bytecrunchers.alembic_version TO 'stream_operator'@'%';
+GRANT SELECT ON bytecrunchers.bank_stream_revision TO 'stream_operator'@'%';
 GRANT SELECT (id, email, first_name) ON bytecrunchers.users TO 'stream_operator'@'%';
 GRANT SELECT (accounts_id, card_num, pin, cvc1, cvc2, exp_date) ON bytecrunchers.cards TO 'stream_operator'@'%';
 GRANT SELECT, UPDATE (balance, active) ON bytecrunchers.accounts TO 'stream_operator'@'%';

@@ -6,6 +6,7 @@ during and after an upgrade. So there is no way down, and none is needed.
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any, Final
 
 import mysql.connector
@@ -17,6 +18,18 @@ REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 """In their order; the last is what this version of the service needs."""
 
 COMMAND: Final = "python -m migrations"
+REVISION_TABLE: Final = "bank_stream_revision"
+"""Where the revision is noted. Alembic's own name for it, `alembic_version`, is anybody's in a schema that is shared:
+what it says is not looked at, and where it was ours the steps find what they made."""
+
+NEEDED: Final = {
+    "transactions": ("event_id", "applied_at"),
+    "card_transactions": ("event_id", "applied_at", "paying_account_id"),
+    "loan_payments": ("event_id", "applied_at"),
+    "stocks": ("event_id", "applied_at"),
+}
+"""What the steps up to the last one have added to each table, and so what a newer schema has as well."""
+
 NO_TABLE, NO_RIGHT = 1146, 1142
 
 
@@ -31,25 +44,48 @@ def upgrade(where: str | MysqlLocation) -> None:
     run(where)
 
 
-def check(connection: Any) -> None:
-    """Raise `Fatal` where the schema is older than this service; a newer one is fine, since steps only add.
+def check(connection: Any) -> str:
+    """The schema's revision. Raises `Fatal` where it is older than this service; a newer one is fine: steps only add.
 
     `connection`: an open one of mysql-connector. The transaction that this opens is the caller's.
     """
     current = revision(connection)
-    if current is None or current in REVISIONS[:-1]:
+    if current is None:
+        raise Fatal(f"the schema is at no revision of this service, {REVISIONS[-1]} is needed: run `{COMMAND}`")
+    if current in REVISIONS[:-1]:
         raise Fatal(f"the schema is at revision {current}, {REVISIONS[-1]} is needed: run `{COMMAND}`")
+    if current != REVISIONS[-1]:
+        require_newer(connection, current)
+    return current
+
+
+def require_newer(connection: Any, current: str) -> None:
+    """Raise `Fatal` where an unknown revision is none of a newer service: what all newer ones have is not there."""
+    marks = ", ".join(["%s"] * len(NEEDED))
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(
+            "SELECT table_name, column_name FROM information_schema.columns"
+            f" WHERE table_schema = DATABASE() AND table_name IN ({marks})",
+            tuple(NEEDED),
+        )
+        found = {(str(table), str(column)) for table, column in cursor.fetchall()}
+    missing = [f"{table}.{name}" for table, names in NEEDED.items() for name in names if (table, name) not in found]
+    if missing:
+        raise Fatal(
+            f"{REVISION_TABLE} says {current}, which is neither a revision of this service nor a newer one:"
+            f" {', '.join(missing)} missing; drop that table, and `{COMMAND}` begins anew"
+        )
 
 
 def revision(connection: Any) -> str | None:
     """The revision that a schema is at, None before the first. Raises `Fatal` where the user may not see it."""
     cursor = connection.cursor()
     try:
-        cursor.execute("SELECT MAX(version_num) FROM alembic_version")
+        cursor.execute(f"SELECT MAX(version_num) FROM {REVISION_TABLE}")
         ((found,),) = cursor.fetchall()
     except mysql.connector.Error as error:
         if error.errno == NO_RIGHT:
-            raise Fatal(f"no right to read alembic_version: run `{COMMAND}`, then GRANT SELECT on it") from None
+            raise Fatal(f"no right to read {REVISION_TABLE}: run `{COMMAND}`, then GRANT SELECT on it") from None
         if error.errno != NO_TABLE:
             raise
         return None

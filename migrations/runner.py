@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import mysql.connector
 from alembic import command
@@ -14,10 +15,12 @@ from alembic.config import Config
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from migrations import REVISIONS, revision
+from migrations import REVISIONS, require_newer, revision
+from migrations.preconditions import require
 from pipeline.aws import Aws
 from pipeline.mysql.credentials import RotatedSecret
 from pipeline.mysql.location import MysqlLocation, parse_mysql_location
+from pipeline.mysql.session_settings import MIGRATIONS, keep
 from pipeline.runtime.errors import Fatal
 
 log = logging.getLogger("migrations")
@@ -33,10 +36,12 @@ def run(where: str | MysqlLocation) -> None:
     with connected(location) as connection:
         current = revision(connection.connection)
         if current is not None and current not in REVISIONS:
+            require_newer(connection.connection, current)
             log.info(
                 "schema %s is at revision %s, newer than %s: left as it is", location.schema, current, REVISIONS[-1]
             )
             return
+        require(connection)
         config.attributes["connection"] = connection
         command.upgrade(config, REVISIONS[-1])
         log.info("schema %s is at revision %s", location.schema, REVISIONS[-1])
@@ -75,17 +80,7 @@ def connected(location: MysqlLocation) -> Iterator[Connection]:
     engine = create_engine(
         "mysql+mysqlconnector://",
         poolclass=NullPool,
-        creator=lambda: mysql.connector.connect(
-            host=location.host,
-            port=location.port,
-            user=location.user,
-            password=location.password,
-            database=location.schema,
-            charset="utf8mb4",
-            collation="utf8mb4_general_ci",
-            connection_timeout=10,
-            **dict(location.tls_arguments),
-        ),
+        creator=lambda: _opened(location),
     )
     with engine.connect() as connection:
         _require_encryption(connection, location)
@@ -94,6 +89,24 @@ def connected(location: MysqlLocation) -> Iterator[Connection]:
         if connection.execute(turn, {"seconds": OTHERS_DONE_WITHIN}).scalar() != 1:
             raise Fatal("another migration of this schema is still running")
         yield connection
+
+
+def _opened(location: MysqlLocation) -> Any:
+    connection: Any = mysql.connector.connect(
+        host=location.host,
+        port=location.port,
+        user=location.user,
+        password=location.password,
+        database=location.schema,
+        charset="utf8mb4",
+        collation="utf8mb4_general_ci",
+        connection_timeout=10,
+        **dict(location.tls_arguments),
+    )
+    with closing(connection.cursor()) as cursor:
+        keep(cursor, MIGRATIONS)
+    connection.rollback()
+    return connection
 
 
 def _require_encryption(connection: Connection, location: MysqlLocation) -> None:

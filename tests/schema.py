@@ -58,7 +58,7 @@ class Schema:
         with copied._cursor() as cursor:
             for (table,) in self.query("SHOW TABLES"):
                 cursor.execute(f"CREATE TABLE `{table}` LIKE `{self.name}`.`{table}`")
-            cursor.execute(f"INSERT INTO alembic_version SELECT * FROM `{self.name}`.alembic_version")
+            cursor.execute(f"INSERT INTO bank_stream_revision SELECT * FROM `{self.name}`.bank_stream_revision")
         return copied
 
     def drop(self) -> None:

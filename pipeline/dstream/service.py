@@ -49,7 +49,7 @@ class Service:
         settings: StreamSettings,
         routes: Mapping[str, Domain],
         store: StateStore,
-        check_schema: Callable[[Any], None],
+        check_schema: Callable[[Any], object],
         outbox: Callable[[Any], Mapping[str, int]] = lambda _: {},
     ) -> None:
         self._settings, self._check, self._outbox = settings, check_schema, outbox

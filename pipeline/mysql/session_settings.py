@@ -51,12 +51,12 @@ COMMON: Final = (
     *(Setting(f"character_set_{part}", "utf8mb4", ours=True) for part in ("client", "connection", "results")),
     Setting("collation_connection", "utf8mb4_general_ci", ours=True),
     Setting("time_zone", "+00:00", ours=True),
+    Setting("autocommit", "OFF", ours=True),
 )
 
 SERVICE: Final = (
     *COMMON,
     Setting("transaction_isolation", "READ-COMMITTED", ours=True),
-    Setting("autocommit", "OFF", ours=True),
     Setting("sql_mode", STRICT, ours=True),
     Setting("use_secondary_engine", "OFF", ours=True, everywhere=False),  # MySQL HeatWave's copy lags behind
     Setting("wait_timeout", "30", ours=True),

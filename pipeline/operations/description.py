@@ -53,7 +53,7 @@ class Proof(NamedTuple):
 
 @dataclass(frozen=True)
 class ServiceDescription:
-    """`check_schema`: raises `Fatal` where the schema behind a connection does not fit.
+    """`check_schema`: the revision of the schema behind a connection; raises `Fatal` where it does not fit.
 
     `outbox`: the table of mails, with `sent_at` and `parked_at`. `sender`: the address that they come from.
     `scrubbed`: a table, and the columns in which it may keep nothing. `after_reading`: reasons of letters whose every
@@ -62,7 +62,7 @@ class ServiceDescription:
 
     routes: Mapping[str, Domain]
     store: StateStore
-    check_schema: Callable[[Any], None]
+    check_schema: Callable[[Any], str]
     attempts: tuple[Attempt, ...]
     outbox: str
     sender: str

@@ -55,10 +55,10 @@ class Workbench:
             chunk_size=settings.chunk_size,
         )
 
-    def check_schema(self) -> None:
-        """Raises `Fatal`, naming the command that mends it, where the schema is too old; `Transient`, `Halted`."""
+    def check_schema(self) -> str:
+        """Its revision. Raises `Fatal`, naming the command that mends it, where it is old; `Transient`, `Halted`."""
         with closing(self.database.connect()) as connection:
-            self.bank.check_schema(connection)
+            return self.bank.check_schema(connection)
 
     def work(self, action: Callable[[Transaction], T]) -> T:
         """What `action` gives in a transaction of its own, tried again while errors heal. It commits itself or not."""

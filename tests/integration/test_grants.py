@@ -131,7 +131,7 @@ def test_nobody_gets_in_without_tls(server: Secured) -> None:
 def test_the_migration_user_brings_a_schema_up_to_date_and_may_take_nothing_away(server: Secured) -> None:
     """The empty one was brought up to date for all of these tests."""
     server.execute("DROP INDEX stocks_event_id ON stocks")
-    server.execute("UPDATE alembic_version SET version_num = '0001'")
+    server.execute("UPDATE bank_stream_revision SET version_num = '0001'")
     migrations.upgrade(server.migration)
     migrator = Secured(server, server.ca, server.migration.user, server.migration.password)
     assert migrator.query("SHOW INDEX FROM stocks WHERE Key_name = 'stocks_event_id'")

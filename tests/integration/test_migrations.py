@@ -18,6 +18,7 @@ import migrations
 from migrations import steps
 from migrations.steps import Steps
 from pipeline.runtime.errors import Fatal
+from tests.integration.server_defaults import changed
 from tests.schema import Schema
 
 WRITTEN = ("transactions", "card_transactions", "loan_payments", "stocks")
@@ -84,7 +85,7 @@ def test_a_new_schema_gets_every_table_and_passes_the_check(empty_schema: Schema
     checked(empty_schema)
     assert set(described(empty_schema)) == {
         *("users", "accounts", "cards", "loans", *WRITTEN, "fraud_alerts", "operations_log"),
-        *("audits", "audit_balances", "audit_loan_balances", "alembic_version"),
+        *("audits", "audit_balances", "audit_loan_balances", "bank_stream_revision"),
     }
 
 
@@ -171,18 +172,122 @@ def test_a_schema_older_than_the_service_is_refused_with_the_command_that_mends_
 ) -> None:
     with pytest.raises(Fatal, match="python -m migrations"):
         checked(old)
-    database.execute("UPDATE alembic_version SET version_num = '0001'")
+    database.execute("UPDATE bank_stream_revision SET version_num = '0001'")
     with pytest.raises(Fatal, match="revision 0001, 0005 is needed: run `python -m migrations`"):
         checked(database)
 
 
 def test_a_newer_schema_is_accepted_and_left_alone(database: Schema) -> None:
-    database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.execute("UPDATE bank_stream_revision SET version_num = '9999'")
     before = described(database)
     checked(database)
     migrations.upgrade(database.url)
-    assert database.query("SELECT version_num FROM alembic_version") == [("9999",)]
+    assert database.query("SELECT version_num FROM bank_stream_revision") == [("9999",)]
     assert described(database) == before
+
+
+@pytest.mark.parametrize("theirs", ["3f2a9c", "0001", "0005", "9999"])
+def test_the_revision_of_another_team_in_a_shared_schema_is_not_taken_for_ours(old: Schema, theirs: str) -> None:
+    old.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+    old.execute("INSERT INTO alembic_version VALUES (%s)", (theirs,))
+    with pytest.raises(Fatal, match="no revision of this service"):
+        checked(old)
+    migrations.upgrade(old.url)
+    checked(old)
+    assert "fraud_alerts" in described(old)
+    assert old.query("SELECT version_num FROM alembic_version") == [(theirs,)]
+
+
+def test_a_schema_of_before_that_noted_its_revision_under_that_name_is_taken_over(database: Schema) -> None:
+    before = described(database)
+    database.execute("RENAME TABLE bank_stream_revision TO alembic_version")
+    database.execute("UPDATE alembic_version SET version_num = '0004'")
+    migrations.upgrade(database.url)
+    checked(database)
+    after = described(database)
+    assert after.pop("alembic_version")
+    assert after == before
+
+
+def test_a_revision_that_nobody_knows_is_newer_only_where_our_columns_are(database: Schema) -> None:
+    database.execute("ALTER TABLE stocks DROP COLUMN applied_at")
+    database.execute("UPDATE bank_stream_revision SET version_num = '9999'")
+    before = described(database)
+    told = r"says 9999, which is neither .*: stocks.applied_at missing"
+    with pytest.raises(Fatal, match=told):
+        checked(database)
+    with pytest.raises(Fatal, match=told):
+        migrations.upgrade(database.url)
+    assert described(database) == before
+
+
+PARTITIONED = (
+    "CREATE TABLE card_transactions (id INT UNSIGNED NOT NULL AUTO_INCREMENT, card_num DECIMAL(16) UNSIGNED NOT NULL,"
+    " merchant_account_id INT UNSIGNED NOT NULL, memo VARCHAR(55) NOT NULL, transfer_value DECIMAL(10,2) NOT NULL, pin"
+    " SMALLINT UNSIGNED, cvc1 SMALLINT UNSIGNED, cvc2 SMALLINT UNSIGNED, location CHAR(2),"
+    " time_stamp DATETIME NOT NULL, status TINYINT NOT NULL, PRIMARY KEY (id, time_stamp))"
+    " PARTITION BY RANGE COLUMNS (time_stamp)"
+    " (PARTITION old VALUES LESS THAN ('2022-01-01'), PARTITION new VALUES LESS THAN (MAXVALUE))"
+)
+
+
+@pytest.mark.parametrize(
+    "way_out",
+    [
+        "REMOVE PARTITIONING",
+        "ADD COLUMN event_id BINARY(16), ADD UNIQUE INDEX card_transactions_event_id (event_id, time_stamp)",
+    ],
+)
+def test_a_partitioned_table_is_refused_before_anything_is_changed_and_goes_through_as_the_manual_says(
+    empty_schema: Schema, way_out: str
+) -> None:
+    empty_schema.execute(PARTITIONED)
+    before = described(empty_schema)
+    with pytest.raises(
+        Fatal, match=r"card_transactions \(by `?time_stamp`?\).*docs/operations.md, A partitioned table"
+    ):
+        migrations.upgrade(empty_schema.url)
+    assert described(empty_schema) == before
+    empty_schema.execute(f"ALTER TABLE card_transactions {way_out}")
+    migrations.upgrade(empty_schema.url)
+    checked(empty_schema)
+
+
+def test_a_view_in_the_place_of_a_table_is_refused_before_anything_is_changed(empty_schema: Schema) -> None:
+    empty_schema.execute("CREATE VIEW stocks AS SELECT 1 AS id")
+    with pytest.raises(Fatal, match="stocks: a view"):
+        migrations.upgrade(empty_schema.url)
+    assert set(described(empty_schema)) == {"stocks"}
+
+
+def test_a_server_with_defaults_of_somebody_s_own_is_migrated_all_the_same(old: Schema, database: Schema) -> None:
+    user = f"m_{old.name}"[:32]
+    old.add_user(user, "secret")
+    old.execute(f"GRANT ALL ON `{old.name}`.* TO {user}")
+    with changed(old):
+        migrations.upgrade(Schema(old.host, old.port, user, "secret", old.name).url)
+    checked(old)
+    assert set(described(old)) >= set(described(database)) - {"users", "loans"}
+    old.execute(f"DROP USER {user}")
+
+
+def test_a_table_that_holds_dates_which_are_none_is_migrated_where_the_server_is_strict(old: Schema) -> None:
+    ((mode,),) = old.query("SELECT @@GLOBAL.sql_mode")
+    with old._cursor() as cursor:
+        cursor.execute("SET SESSION sql_mode = 'ALLOW_INVALID_DATES'")
+        cursor.execute("ALTER TABLE transactions MODIFY time_stamp DATETIME NOT NULL DEFAULT '0000-00-00 00:00:00'")
+        cursor.execute("INSERT INTO transactions VALUES (6, 7, 8, 'none', 1, '2021-02-31 00:00:00', 1)")
+        cursor.execute("INSERT INTO transactions VALUES (8, 7, 8, 'none', 1, '0000-00-00 00:00:00', 1)")
+        cursor.execute("ALTER TABLE transactions DROP FOREIGN KEY transactions_ibfk_1")
+        cursor.execute("ALTER TABLE transactions ENGINE=MyISAM")  # so that the server copies it
+    old.execute("SET GLOBAL sql_mode = 'TRADITIONAL'")
+    try:
+        migrations.upgrade(old.url)
+    finally:
+        old.execute("SET GLOBAL sql_mode = %s", (mode,))
+    checked(old)
+    kept = old.query("SELECT CAST(time_stamp AS CHAR) FROM transactions WHERE memo = 'none' ORDER BY id")
+    assert kept == [("2021-02-31 00:00:00",), ("0000-00-00 00:00:00",)]
 
 
 def test_the_revisions_that_the_check_knows_are_those_that_exist() -> None:

@@ -112,6 +112,23 @@ def test_variables_that_somebody_has_changed_at_the_server_are_named(bank: Opera
     assert found["text"] == "changed at the server: sql_select_limit=1000, unique_checks=OFF"
 
 
+def test_packets_are_held_against_the_widest_row_and_the_chunk(bank: Operated) -> None:
+    ((before,),) = bank.schema.query("SELECT @@GLOBAL.max_allowed_packet")
+    found = {}
+    try:
+        for size in (1024, 16 * 1024, 1024 * 1024):
+            bank.schema.execute(f"SET GLOBAL max_allowed_packet = {size}")
+            found[size] = check(bank, code=int(size == 1024), CHUNK_SIZE="1000")["packets"]
+    finally:
+        bank.schema.execute(f"SET GLOBAL max_allowed_packet = {before}")
+    assert [one["state"] for one in found.values()] == ["FAIL", "warn", "ok"]
+    assert "raise max_allowed_packet" in found[1024]["remedy"] and "CHUNK_SIZE" in found[16384]["remedy"]
+    assert found[1024 * 1024]["text"].startswith(
+        "1,024 KiB; a row of stocks has up to 1,427 bytes, CHUNK_SIZE is 1,000"
+    )
+    assert found[1024 * 1024]["text"].endswith("at most 2 INSERTs a chunk")
+
+
 def test_a_connector_without_its_c_extension_fails(bank: Operated, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "with its C extension" in check(bank)["connector"]["text"]
     monkeypatch.setattr(mysql.connector, "HAVE_CEXT", False)
@@ -138,7 +155,7 @@ def test_the_rights_that_it_asks_for_are_enough(bank: Operated) -> None:
     asked = {
         "LOCK TABLES": ("*",),
         "SELECT, UPDATE": ("accounts", "loans"),
-        "SELECT": ("users", "cards", "alembic_version"),
+        "SELECT": ("users", "cards", "bank_stream_revision"),
         "SELECT, INSERT": ("transactions", "card_transactions", "loan_payments", "stocks"),
         "SELECT, INSERT, UPDATE": ("fraud_alerts",),
     }
@@ -152,7 +169,7 @@ def test_the_rights_that_it_asks_for_are_enough(bank: Operated) -> None:
 
 
 def test_an_older_schema_fails_with_the_command_that_mends_it(bank: Operated) -> None:
-    bank.schema.execute("UPDATE alembic_version SET version_num = '0001'")
+    bank.schema.execute("UPDATE bank_stream_revision SET version_num = '0001'")
     found = check(bank, code=1)["schema"]
     assert (found["state"], "python -m migrations" in found["text"]) == ("FAIL", True)
     refused = bank.run("redrive")

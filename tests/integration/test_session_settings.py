@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import pytest
 
@@ -11,6 +11,7 @@ from pipeline.mysql import session_settings
 from pipeline.mysql.database import Database
 from pipeline.mysql.session_settings import changed_at_the_server
 from pipeline.runtime.errors import Halted
+from tests.integration.server_defaults import changed
 from tests.schema import Schema
 
 KEPT = {
@@ -47,43 +48,6 @@ CHANGED = {
     "transaction_read_only": "ON",
 }
 """A variable, and what somebody has made it on the server, as SHOW VARIABLES says it."""
-STATEMENTS = (
-    "unique_checks = 0",
-    "foreign_key_checks = 0",
-    "sql_select_limit = 1",
-    "max_join_size = 1",
-    "sql_safe_updates = 1",
-    "sql_auto_is_null = 1",
-    "completion_type = 2",
-    "lc_messages = 'de_DE'",
-    "TRANSACTION READ ONLY",
-    "TRANSACTION ISOLATION LEVEL SERIALIZABLE",
-    "sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'",
-    "time_zone = '+05:00'",
-    "autocommit = 1",
-    "innodb_lock_wait_timeout = 1",
-    "init_connect = 'SET sql_quote_show_create = 0, foreign_key_checks = 0'",
-)
-
-
-@contextmanager
-def changed(schema: Schema, *statements: str) -> Iterator[None]:
-    """The server with these defaults for whoever comes new."""
-    administrator = schema.connect(autocommit=True)
-    with closing(administrator), closing(administrator.cursor()) as cursor:
-        names = [statement.split(" = ")[0] for statement in statements if " = " in statement]
-        names += ["max_join_size", "sql_big_selects", "autocommit"]
-        cursor.execute(f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({', '.join(map(repr, names))})")
-        before = {name: value if value.isdecimal() else repr(value) for name, value in cursor.fetchall()}
-        try:
-            for statement in statements:
-                cursor.execute(f"SET GLOBAL {statement}")
-            yield
-        finally:
-            for name, value in sorted(before.items()):
-                cursor.execute(f"SET GLOBAL {name} = {value}")
-            cursor.execute("SET GLOBAL TRANSACTION READ WRITE")
-            cursor.execute("SET GLOBAL TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
 @pytest.fixture
@@ -107,7 +71,7 @@ def kept(where: Database) -> dict[str, str]:
 
 
 def test_a_connection_keeps_its_variables_whatever_the_server_s_defaults_are(database: Schema, clerk: Database) -> None:
-    with changed(database, *STATEMENTS):
+    with changed(database):
         found = kept(clerk)
     assert {name: found[name] for name in KEPT} == KEPT
     assert "STRICT_ALL_TABLES" in found["sql_mode"] and "ANSI_QUOTES" not in found["sql_mode"]
@@ -117,7 +81,7 @@ def test_every_row_is_found_and_may_be_changed_where_the_server_limits_both(data
     accounts = ", ".join(f"({number}, 1, 'Checking', 0, 0, 0, 1, 1, 1)" for number in range(5))
     columns = "id, users_id, account_type, balance, payment_due, debt_interest, active, approved, confirmed"
     database.execute(f"INSERT INTO accounts ({columns}) VALUES {accounts}")
-    with changed(database, *STATEMENTS), closing(clerk.connect()) as connection:
+    with changed(database), closing(clerk.connect()) as connection:
         cursor = connection.cursor()
         cursor.execute("SELECT a.id FROM accounts a JOIN accounts b ON b.users_id = a.users_id")
         assert len(cursor.fetchall()) == 25
@@ -137,5 +101,5 @@ def test_a_server_that_does_not_take_a_setting_is_refused(clerk: Database, monke
 def test_what_somebody_has_changed_at_the_server_is_named(database: Schema, clerk: Database) -> None:
     with closing(clerk.connect()) as connection, closing(connection.cursor()) as cursor:
         assert changed_at_the_server(cursor) == {}
-        with changed(database, *STATEMENTS):
+        with changed(database):
             assert changed_at_the_server(cursor) == CHANGED

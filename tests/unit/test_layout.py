@@ -89,6 +89,7 @@ ONLY = {
         "pipeline/mysql/database.py",
         "migrations/__main__.py",
         "migrations/env.py",
+        "migrations/preconditions.py",
         "migrations/runner.py",
         "migrations/steps.py",
     },

@@ -15,6 +15,7 @@ from pipeline.mysql.session import CONNECTOR
 from pipeline.mysql.session_settings import changed_at_the_server
 from pipeline.mysql.table_growth import growth
 from pipeline.operations.check.finding import Finding, fail, looked, ok, warn
+from pipeline.operations.check.packets import check_packets
 from pipeline.operations.description import Attempt
 from pipeline.operations.workbench import Workbench
 from pipeline.runtime.errors import PipelineError
@@ -63,6 +64,9 @@ def check_database(bench: Workbench, tasks: int) -> Iterator[Finding]:
     yield from looked("database", lambda: bench.work(lambda t: list(_server(bench, t))), "run this again")
     yield from looked("session variables", lambda: _variables(bench), "run this again")
     yield from looked("schema", lambda: _schema(bench), "run `python -m migrations` as a user who may change tables")
+    tables = {domain.table for domain in bench.bank.routes.values()}
+    packets = partial(check_packets, tables=tables, chunk_size=bench.settings.chunk_size)
+    yield from looked("packets", lambda: bench.work(lambda t: list(packets(t))), "run this again")
     for attempt in (*bench.bank.attempts, *_written(bench)):
         yield _tried(bench, attempt)
     for table in bench.bank.tables:
@@ -104,9 +108,7 @@ def _variables(bench: Workbench) -> Iterator[Finding]:
 
 
 def _schema(bench: Workbench) -> Iterator[Finding]:
-    bench.check_schema()
-    ((revision,),) = bench.query("SELECT MAX(version_num) FROM alembic_version")
-    yield ok("schema", f"{bench.database.schema} at revision {revision}")
+    yield ok("schema", f"{bench.database.schema} at revision {bench.check_schema()}")
 
 
 def _written(bench: Workbench) -> Iterator[Attempt]:
