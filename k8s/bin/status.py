@@ -28,6 +28,8 @@ def unsettled(status: Mapping[str, Any]) -> Iterator[str]:
             yield f"{shard['shard']}: {shard['waiting'] or 'an unknown number of'} messages unread"
     for group in status["letters"]:
         yield f"{group['letters']} open letters: {group['reason']}"
+    for letter in status.get("unreadable_letters", ()):
+        yield f"letter {letter['key']} cannot be read: {letter['why']}"
 
 
 def idle(driver: Mapping[str, Any]) -> Iterator[str]:

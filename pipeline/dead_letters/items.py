@@ -6,14 +6,16 @@ Attributes: key (N), event_id (S, hex), stream, shard, sequence (S), sub_sequenc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from pipeline.messages.identity import letter_key
 from pipeline.messages.records import EPOCH, Letter, Record
+
+T = TypeVar("T")
 
 SCHEMA = 1
 MAX_TEXT = 1024
@@ -43,6 +45,17 @@ class StoredLetter:
         return letter_key(self.letter.identity)
 
 
+class UnreadableLetter(NamedTuple):
+    """An item that is no letter of ours, though it has an `event_id`: its `key`, and what is wrong, without values."""
+
+    key: str
+    why: str
+
+
+class _OddAttribute(Exception):
+    """An attribute of an item is not what `to_item` writes."""
+
+
 def to_item(stored: StoredLetter) -> Item:
     """The item that holds `stored`. Payload fields that are no scalar are left out, long texts are cut."""
     letter, record = stored.letter, stored.letter.record
@@ -67,27 +80,59 @@ def to_item(stored: StoredLetter) -> Item:
     }
 
 
-def from_item(item: Mapping[str, Any]) -> StoredLetter:
-    """The letter that `to_item` stored."""
+def from_item(item: Mapping[str, Any]) -> StoredLetter | UnreadableLetter:
+    """The letter that `to_item` stored, or what is wrong with an item that somebody else wrote."""
+    try:
+        stored = _stored(item)
+    except _OddAttribute as odd:
+        return UnreadableLetter(str(item["key"]["N"]), f"its {odd}")
+    return stored
+
+
+def _stored(item: Mapping[str, Any]) -> StoredLetter:
     record = Record(
-        shard=item["shard"]["S"],
-        sequence=item["sequence"]["S"],
-        sub_sequence=int(item["sub_sequence"]["N"]),
-        arrived_ms=(datetime.fromisoformat(item["arrived"]["S"]) - EPOCH) // timedelta(milliseconds=1),
+        shard=_read(item, "shard", "S", str),
+        sequence=str(_read(item, "sequence", "S", int)),
+        sub_sequence=_read(item, "sub_sequence", "N", int),
+        arrived_ms=(_read(item, "arrived", "S", read_moment) - EPOCH) // timedelta(milliseconds=1),
         data=b"",
     )
+    payload = _read(item, "payload", "M", dict)
     letter = Letter(
-        identity=bytes.fromhex(item["event_id"]["S"]),
+        identity=_read(item, "event_id", "S", bytes.fromhex),
         record=record,
-        type=item["type"].get("S"),
-        reason=item["reason"]["S"],
-        error=item["error"]["S"],
-        payload={name: _scalar(value) for name, value in item["payload"]["M"].items()},
-        size=int(item["size"]["N"]),
-        sha256=item["sha256"]["S"],
+        type=item.get("type", {}).get("S"),
+        reason=_read(item, "reason", "S", str),
+        error=_read(item, "error", "S", str),
+        payload={name: _scalar(value) for name, value in payload.items()},
+        size=_read(item, "size", "N", int),
+        sha256=_read(item, "sha256", "S", str),
     )
-    first, last = (datetime.fromisoformat(item[name]["S"]) for name in ("first_seen", "last_seen"))
-    return StoredLetter(letter, item["stream"]["S"], int(item["attempts"]["N"]), first, last)
+    first, last = (_read(item, name, "S", read_moment) for name in ("first_seen", "last_seen"))
+    stored = StoredLetter(letter, _read(item, "stream", "S", str), _read(item, "attempts", "N", int), first, last)
+    if _read(item, "key", "N", int) != stored.key:
+        raise _OddAttribute("key is not that of its event_id")
+    return stored
+
+
+def _read(item: Mapping[str, Any], name: str, kind: str, parse: Callable[[Any], T]) -> T:
+    """The attribute `name`, of DynamoDB's type `kind`. Raises `_OddAttribute`, without the value."""
+    if name not in item:
+        raise _OddAttribute(f"{name} is missing")
+    if kind not in item[name]:
+        raise _OddAttribute(f"{name} is of the type {', '.join(item[name])}, not {kind}")
+    try:
+        return parse(item[name][kind])
+    except ValueError:
+        raise _OddAttribute(f"{name} cannot be read") from None
+
+
+def read_moment(text: str) -> datetime:
+    """ISO 8601 with a zone. Raises `ValueError`."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a moment without a zone")
+    return moment
 
 
 def _payload(fields: Mapping[str, object]) -> Item:

@@ -8,13 +8,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.aws import Aws, error_code, is_aws_transient, lasting
-from pipeline.dead_letters.items import Item, StoredLetter, from_item, to_item
+from pipeline.dead_letters.items import Item, StoredLetter, UnreadableLetter, from_item, read_moment, to_item
 from pipeline.messages.identity import letter_key
 from pipeline.messages.records import Letter
 from pipeline.runtime.errors import Fatal
@@ -30,6 +32,17 @@ GET_BATCH = 100
 THREADS = 4
 ROW_BATCH = 500
 _SEEN = {"ProjectionExpression": "#k, first_seen, attempts", "ExpressionAttributeNames": {"#k": "key"}}
+
+
+UNREADABLE = "unreadable"
+"""The reason of letters that say none."""
+
+log = structlog.get_logger()
+
+
+def warn(odd: UnreadableLetter) -> None:
+    """Say which letter is passed over."""
+    log.warning("letter passed over", key=odd.key, reason=odd.why)
 
 
 class LetterCounts(NamedTuple):
@@ -105,9 +118,10 @@ class DeadLetters:
         return {key for batch in _batches(list(keys), GET_BATCH) for key in self._seen(batch, deadline)}
 
     def _stored(self, letter: Letter, before: Item, now: datetime) -> StoredLetter:
-        first = datetime.fromisoformat(before["first_seen"]["S"]) if "first_seen" in before else now
-        attempts = int(before["attempts"]["N"]) if "attempts" in before else 0
-        return StoredLetter(letter, self.stream, attempts + 1, first, now)
+        """Of what an item said before, that counts which can be read: an odd one is mended by being written again."""
+        first = _moment(before, "first_seen") or now
+        attempts = before.get("attempts", {}).get("N", "0")
+        return StoredLetter(letter, self.stream, int(Decimal(attempts)) + 1, first, now)
 
     def _seen(self, keys: Sequence[int], deadline: float) -> dict[int, Item]:
         """Of `keys`, those in the table, with what a letter keeps when it is written again."""
@@ -137,17 +151,29 @@ class DeadLetters:
         self._patiently(once, max(0.0, deadline - time.monotonic()))
         return answers
 
-    def scan(self) -> Iterator[StoredLetter]:
-        """Every letter in the table, page by page, in no order; items of another shape are passed by."""
-        yield from map(from_item, self._items(ConsistentRead=True))
+    def scan(self, odd: Callable[[UnreadableLetter], object] = warn) -> Iterator[StoredLetter]:
+        """Every letter in the table, page by page, in no order. `odd`: what to do with those that cannot be read.
+
+        Items without an `event_id` are no letters, and passed by.
+        """
+        for item in self._items(ConsistentRead=True):
+            found = from_item(item)
+            if isinstance(found, StoredLetter):
+                yield found
+            else:
+                odd(found)
 
     def count_by_reason(self) -> LetterCounts:
-        """A count at half the cost of `scan`: letters of the last second may be missing, settled ones still there."""
-        reasons, oldest = Counter[str](), ""
+        """A count at half the cost of `scan`: letters of the last second may be missing, settled ones still there.
+
+        Those without a reason that can be read count as `UNREADABLE`.
+        """
+        reasons, oldest = Counter[str](), None
         for item in self._items(ProjectionExpression="reason, arrived"):
-            reasons[item["reason"]["S"]] += 1
-            oldest = min(oldest or item["arrived"]["S"], item["arrived"]["S"])
-        return LetterCounts(reasons, datetime.fromisoformat(oldest) if oldest else None)
+            reasons[item.get("reason", {}).get("S", UNREADABLE)] += 1
+            arrived = _moment(item, "arrived")
+            oldest = min(oldest or arrived, arrived) if arrived is not None else oldest
+        return LetterCounts(reasons, oldest)
 
     def _items(self, **request: Any) -> Iterator[dict[str, Any]]:
         scan = partial(
@@ -187,6 +213,14 @@ def open_letters(
     for batch in _batches(list(letters), ROW_BATCH):
         rows = rows_exist([stored.letter.identity for stored in batch])
         yield from (stored for stored in batch if stored.letter.identity not in rows)
+
+
+def _moment(item: Item, name: str) -> datetime | None:
+    """None where it is not there or cannot be read."""
+    try:
+        return read_moment(item.get(name, {}).get("S", ""))
+    except ValueError:
+        return None
 
 
 def _heals(error: Exception) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.aws import Aws, error_code, is_aws_transient, lasting
-from pipeline.dead_letters.items import StoredLetter, from_item
+from pipeline.dead_letters.items import StoredLetter, UnreadableLetter, from_item
+from pipeline.runtime.errors import Halted
 from pipeline.runtime.retries import retried
 
 PATIENCE = 10.0
@@ -23,10 +24,15 @@ def describe_table(aws: Aws, name: str) -> Mapping[str, Any] | None:
 
 
 def letter(aws: Aws, table: str, key: int) -> StoredLetter | None:
-    """The letter with this key; None where there is none."""
+    """The letter with this key; None where there is none. Raises `Halted` where it cannot be read."""
     request = {"TableName": table, "Key": {"key": {"N": str(key)}}, "ConsistentRead": True}
     found = _called(partial(aws.client("dynamodb").get_item, **request), f"DynamoDB table {table}")
-    return from_item(found["Item"]) if found is not None and "event_id" in found.get("Item", {}) else None
+    if found is None or "event_id" not in found.get("Item", {}):
+        return None
+    stored = from_item(found["Item"])
+    if isinstance(stored, UnreadableLetter):
+        raise Halted(f"letter {stored.key} cannot be read: {stored.why}")
+    return stored
 
 
 def mail_status(aws: Aws, address: str) -> str:

@@ -10,12 +10,13 @@ from functools import partial
 from typing import Any
 
 from pipeline.console.output import Advance
+from pipeline.dead_letters.items import UnreadableLetter
 from pipeline.kinesis.shards import Stream, describe, list_shards
 from pipeline.leases.lease import Lease
 from pipeline.messages.records import END, START
 from pipeline.mysql.table_growth import Recent, recent
 from pipeline.operations.holders import RENEWED_WITHIN, living, owners
-from pipeline.operations.letters.listing import Group, Wanted, gather, grouped
+from pipeline.operations.letters.listing import NAMED, Group, Wanted, gather, grouped
 from pipeline.operations.unread import unread
 from pipeline.operations.workbench import Workbench
 from pipeline.runtime.durations import span
@@ -51,6 +52,7 @@ class Status:
     shards: list[ShardStatus]
     letters: list[Group]
     settled: int
+    unreadable: list[UnreadableLetter]
     mails_waiting: int
     mails_parked: int
     rows: Mapping[str, Recent]
@@ -76,6 +78,7 @@ def look(bench: Workbench, advance: Advance) -> Status:
         shards,
         grouped(found.open),
         len(found.settled),
+        found.unreadable,
         int(waiting),
         int(parked),
         rows,
@@ -126,5 +129,8 @@ def _wrong(status: Status) -> Iterator[str]:
     oldest = min((group.oldest for group in status.letters), default=None)
     if oldest is not None and time.time() - oldest.timestamp() > half.total_seconds():
         yield "the oldest letter is past half the retention: `redrive` it before the stream has trimmed it"
+    if status.unreadable:
+        keys = ", ".join(one.key for one in status.unreadable[:NAMED])
+        yield f"{len(status.unreadable)} letters cannot be read: mend or delete these items in DynamoDB: {keys}"
     if status.mails_parked:
         yield f"{status.mails_parked} mails are parked: nobody was told of the fraud"

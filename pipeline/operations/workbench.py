@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from pipeline.applying.partition import Partition
 from pipeline.applying.routing import Router
 from pipeline.aws import Aws
-from pipeline.dead_letters.items import StoredLetter
-from pipeline.dead_letters.table import ROW_BATCH, DeadLetters
+from pipeline.dead_letters.items import StoredLetter, UnreadableLetter
+from pipeline.dead_letters.table import ROW_BATCH, DeadLetters, warn
 from pipeline.kinesis.reader import KinesisReader
 from pipeline.leases.lease import Lease
 from pipeline.leases.table import LeaseTable
@@ -96,10 +96,10 @@ class Workbench:
         sql = f"SELECT event_id FROM `{table}` FORCE INDEX (`{table}_event_id`) WHERE event_id IN ({marks})"
         return [bytes(event) for (event,) in self.query(sql, identities)]
 
-    def letters(self) -> Iterator[StoredLetter]:
-        """Every dead letter, in no order; none where their table was not made yet."""
+    def letters(self, odd: Callable[[UnreadableLetter], object] = warn) -> Iterator[StoredLetter]:
+        """Every dead letter, in no order; none where their table was not made yet. `odd`: as `DeadLetters.scan`."""
         if describe_table(self.aws, self.dead_letters.table) is not None:
-            yield from self.dead_letters.scan()
+            yield from self.dead_letters.scan(odd)
 
     def leases(self) -> list[Lease]:
         """Every lease, by shard; none where their table was not made yet."""

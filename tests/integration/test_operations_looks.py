@@ -123,6 +123,40 @@ def test_a_key_that_is_none_is_refused_in_one_line(bank: Operated, key: str, cod
         assert (result.exit_code, text in result.stderr, result.stderr.count("\n")) == (code, True, 1)
 
 
+def test_an_odd_letter_is_named_and_passed_over_by_every_command(bank: Operated, tmp_path: Path) -> None:
+    bank.stream.put(data(transfer(1, 2)), b"")
+    bank.consume()
+    (odd,) = [key for key, stored in bank.letters().items() if stored.letter.reason == "empty"]
+    bank.bench.aws.client("dynamodb").update_item(
+        TableName=bank.bench.dead_letters.table,
+        Key={"key": {"N": str(odd)}},
+        UpdateExpression="REMOVE #e SET attempts = :two",
+        ExpressionAttributeNames={"#e": "error"},
+        ExpressionAttributeValues={":two": {"S": "two"}},
+    )
+    why = {"key": str(odd), "why": "its error is missing"}
+    status = bank.json("status", code=1)
+    assert (len(status["letters"]), status["unreadable_letters"]) == (1, [why])
+    assert any("1 letters cannot be read" in line and str(odd) in line for line in status["wrong"])
+    letters = bank.json("letters")
+    assert ([one["reason"] for one in letters["open"]], letters["unreadable"]) == (["no_account"], [why])
+    for command in (
+        ("letters", "--export", str(tmp_path / "letters.jsonl")),
+        ("redrive", "--dry-run"),
+        ("purge", "--older-than", "0", "--reason", "no_account", "--yes"),
+    ):
+        result = bank.run(*command)
+        assert (result.exit_code, result.stderr.splitlines()[0]) == (
+            0,
+            f"letter {odd} is passed over: its error is missing",
+        )
+    assert len((tmp_path / "letters.jsonl").read_text().splitlines()) == 1
+    assert bank.letters() == {}
+    for alone in (("letters", str(odd)), ("redrive", str(odd))):
+        result = bank.run(*alone)
+        assert (result.exit_code, str(odd) in result.stderr, "Traceback" in result.output) == (1, True, False)
+
+
 def test_replay_applies_what_lost_its_row_and_nothing_twice(bank: Operated) -> None:
     account(bank, 1)
     account(bank, 2)

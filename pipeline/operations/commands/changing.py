@@ -76,7 +76,8 @@ def _redrive(bench: Workbench, given: Mapping[str, Any], yes: bool, who: str | N
         with progress("letters read") as advance:
             found = gather(bench, Wanted(given["reason"], given["type"], key), operation.stepping(advance))
         if key is not None and not found.open and not found.settled:
-            raise Declined(f"there is no letter {key}: `letters --export FILE` lists all keys")
+            raise Declined(f"there is no letter {key} that can be read: `letters --export FILE` lists all keys")
+        counts.update({"unreadable": len(found.unreadable)} if found.unreadable else {})
         if terms.dry_run:
             counts["settled"] = len(found.settled)
         else:

@@ -94,6 +94,7 @@ def _status_fields(found: Status) -> dict[str, Any]:
         "retention_hours": found.stream.retention_hours,
         "letters": [group._asdict() for group in found.letters],
         "settled_letters": found.settled,
+        "unreadable_letters": [one._asdict() for one in found.unreadable],
         "mails": {"waiting": found.mails_waiting, "parked": found.mails_parked},
         "rows_last_5_minutes": {table: recent._asdict() for table, recent in found.rows.items()},
         "wrong": found.wrong,
@@ -164,7 +165,8 @@ def _letters(
         _write_lines(export, lines)
         aside.print(f"{len(lines):,} letters in {export}")
     groups = grouped(found.open)
-    data = {"open": [group._asdict() for group in groups], "settled": len(found.settled)}
+    unreadable = [one._asdict() for one in found.unreadable]
+    data = {"open": [group._asdict() for group in groups], "settled": len(found.settled), "unreadable": unreadable}
     settled = f"{len(found.settled):,} more are settled: their message has its row; `redrive` and `purge` delete them"
     shown = [_letters_table(groups)] if groups else []
     answer(as_json, data, f"{len(found.open):,} open letters", *shown, *([settled] if found.settled else []))

@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from pipeline.console.output import Advance, WrongUsage
-from pipeline.dead_letters.items import StoredLetter
+from pipeline.console.output import Advance, WrongUsage, aside
+from pipeline.dead_letters.items import StoredLetter, UnreadableLetter
 from pipeline.dead_letters.table import open_letters
 from pipeline.operations.workbench import Workbench
+
+NAMED: Final = 20
+"""Most letters that are named one by one."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,11 @@ class Wanted:
 
 
 class Found(NamedTuple):
-    """Letters, `settled` if their message has its row."""
+    """Letters, `settled` if their message has its row. `unreadable`: items that are none, whatever was wanted."""
 
     open: list[StoredLetter]
     settled: list[StoredLetter]
+    unreadable: list[UnreadableLetter]
 
 
 class Group(NamedTuple):
@@ -49,15 +53,25 @@ class Group(NamedTuple):
 
 
 def gather(bench: Workbench, wanted: Wanted, advance: Advance) -> Found:
-    """The letters that are wanted, each looked up in the tables first."""
+    """The letters that are wanted, each looked up in the tables; those that cannot be read are named on stderr."""
     found = []
-    for stored in bench.letters():
+    unreadable: list[UnreadableLetter] = []
+    for stored in bench.letters(unreadable.append):
         advance(1)
         if wanted.matches(stored):
             found.append(stored)
     left = list(open_letters(found, bench.rows_exist))
     keys = {stored.key for stored in left}
-    return Found(left, [stored for stored in found if stored.key not in keys])
+    tell(unreadable)
+    return Found(left, [stored for stored in found if stored.key not in keys], unreadable)
+
+
+def tell(unreadable: Sequence[UnreadableLetter]) -> None:
+    """A line on stderr for each of the first, so that the keys are known."""
+    for one in unreadable[:NAMED]:
+        aside.print(f"letter {one.key} is passed over: {one.why}")
+    if len(unreadable) > NAMED:
+        aside.print(f"… and {len(unreadable) - NAMED:,} more")
 
 
 def grouped(letters: Iterable[StoredLetter]) -> list[Group]:
