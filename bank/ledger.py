@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +19,14 @@ from pipeline.runtime.errors import Rejected
 class Ledger:
     """Fulfils the engine's `State`. Everything in it is locked in the database until the chunk commits."""
 
-    def __init__(self, cards: Mapping[int, Card], accounts: Mapping[int, Account], loans: Mapping[int, Loan]) -> None:
+    def __init__(
+        self,
+        cards: Mapping[int, Card],
+        accounts: Mapping[int, Account],
+        loans: Mapping[int, Loan],
+        locked_at: datetime | None = None,
+    ) -> None:
+        self.locked_at = locked_at
         self._cards = cards
         self._opening = (accounts, loans)
         self._windows: dict[Window, Spent] = {}
@@ -33,16 +41,17 @@ class Ledger:
 
     def apply(self, event: Event[Any], decision: Decision) -> None:
         """Let later decisions of the chunk see this one."""
-        for effect in decision.effects:
-            self._remember(effect)
+        self.remember(decision.effects)
 
-    def _remember(self, effect: Effect) -> None:
-        if isinstance(effect, Account):
-            self._accounts[effect.id] = effect
-        elif isinstance(effect, Loan):
-            self._loans[effect.id] = effect
-        else:
-            self._spendings.setdefault(effect.card, []).append(effect)
+    def remember(self, effects: Iterable[Effect]) -> None:
+        """As `apply`, of what a decision does."""
+        for effect in effects:
+            if isinstance(effect, Account):
+                self._accounts[effect.id] = effect
+            elif isinstance(effect, Loan):
+                self._loans[effect.id] = effect
+            else:
+                self._spendings.setdefault(effect.card, []).append(effect)
 
     def remember_windows(self, windows: Mapping[Window, Spent]) -> None:
         """Sums read from the database, under the lock of their cards."""

@@ -8,6 +8,7 @@ column of a JSON_TABLE clips on MariaDB).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +23,8 @@ from pipeline.mysql.database import Transaction
 _KEYS: Final = "(SELECT id FROM JSON_TABLE(%s, '$[*]' COLUMNS (id {type} PATH '$')) AS k) AS wanted STRAIGHT_JOIN"
 """In a subquery, since MySQL 9 takes FOR UPDATE on a table function for a second lock and refuses it (error 3569)."""
 
+_CLOCK: Final = "IF({id} = %s, SYSDATE(6), NULL)"
+"""The clock when the last row was locked, in that row, where its key was given: no round trip for it under locks."""
 
 LOCK_CARDS: Final = (
     "SELECT STRAIGHT_JOIN c.card_num, c.accounts_id, c.pin, c.cvc1, c.cvc2, c.exp_date FROM "
@@ -29,12 +32,16 @@ LOCK_CARDS: Final = (
     + " cards AS c FORCE INDEX (PRIMARY) ON c.card_num = wanted.id FOR UPDATE"
 )
 LOCK_ACCOUNTS: Final = (
-    "SELECT STRAIGHT_JOIN a.id, a.account_type, a.balance, a.credit_limit, a.active FROM "
+    "SELECT STRAIGHT_JOIN a.id, a.account_type, a.balance, a.credit_limit, a.active, "
+    + _CLOCK.format(id="a.id")
+    + " FROM "
     + _KEYS.format(type="INT UNSIGNED")
     + " accounts AS a FORCE INDEX (PRIMARY) ON a.id = wanted.id FOR UPDATE"
 )
 LOCK_LOANS: Final = (
-    "SELECT STRAIGHT_JOIN l.id, l.balance, l.active FROM "
+    "SELECT STRAIGHT_JOIN l.id, l.balance, l.active, "
+    + _CLOCK.format(id="l.id")
+    + " FROM "
     + _KEYS.format(type="INT UNSIGNED")
     + " loans AS l FORCE INDEX (PRIMARY) ON l.id = wanted.id FOR UPDATE"
 )
@@ -75,12 +82,16 @@ class BankStore:
             loan_ids.update(need.loans)
             windows.update(need.windows)
             below += need.below
-        cards = {int(row[0]): _card(row) for row in _locked(transaction, LOCK_CARDS, numbers)}
+        cards = {int(row[0]): _card(row) for row in _rows(transaction, LOCK_CARDS, sorted(numbers))}
         spent = _all_spent(transaction, windows)  # before the accounts: they are what others wait for
         ids.update(card.account_id for card in cards.values())
-        accounts = {row[0]: _account(row) for row in _locked(transaction, LOCK_ACCOUNTS, ids)}
-        loans = {row[0]: Loan(row[0], row[1], row[2] != 0) for row in _locked(transaction, LOCK_LOANS, loan_ids)}
-        ledger = Ledger(cards, accounts, loans)
+        account_rows, locked_at = _clocked(transaction, LOCK_ACCOUNTS, ids)
+        if loan_ids:
+            loan_rows, locked_at = _clocked(transaction, LOCK_LOANS, loan_ids)
+            loans = {row[0]: Loan(row[0], row[1], row[2] != 0) for row in loan_rows}
+        else:
+            loans = {}
+        ledger = Ledger(cards, {row[0]: _account(row) for row in account_rows}, loans, locked_at)
         spent |= _all_spent(transaction, {window for window, funds in below if ledger.funds_of(window.card) < funds})
         ledger.remember_windows(spent)
         return ledger
@@ -99,8 +110,15 @@ class BankStore:
             transaction.execute(SAVE_LOANS, (_json.encode(loans).decode(),))
 
 
-def _locked(transaction: Transaction, sql: str, keys: set[int]) -> Sequence[tuple[Any, ...]]:
-    return transaction.query(sql, (_json.encode(sorted(keys)).decode(),)) if keys else ()
+def _rows(transaction: Transaction, sql: str, keys: Sequence[int], *first: int) -> Sequence[tuple[Any, ...]]:
+    return transaction.query(sql, (*first, _json.encode(keys).decode())) if keys else ()
+
+
+def _clocked(transaction: Transaction, sql: str, keys: set[int]) -> tuple[Sequence[tuple[Any, ...]], datetime | None]:
+    """The rows, locked, and the database's clock at the last of them; None where the last one is not there."""
+    in_order = sorted(keys)
+    rows = _rows(transaction, sql, in_order, *in_order[-1:])
+    return rows, rows[-1][-1] if rows else None
 
 
 def _card(row: tuple[Any, ...]) -> Card:
@@ -109,7 +127,7 @@ def _card(row: tuple[Any, ...]) -> Card:
 
 
 def _account(row: tuple[Any, ...]) -> Account:
-    account_id, kind, balance, limit, active = row
+    account_id, kind, balance, limit, active, _ = row
     return Account(account_id, kind, balance, limit or 0, active != 0)
 
 

@@ -37,9 +37,9 @@ def describe(settings: Settings) -> ServiceDescription:
         check_schema=migrations.check,
         attempts=(
             Attempt("cards", "SELECT, and LOCK TABLES on the schema", tables.LOCK_CARDS, nothing),
-            Attempt("accounts", "SELECT, UPDATE", tables.LOCK_ACCOUNTS, nothing),
+            Attempt("accounts", "SELECT, UPDATE", tables.LOCK_ACCOUNTS, (0, *nothing)),
             Attempt("accounts", "SELECT, UPDATE", tables.SAVE_ACCOUNTS, nothing),
-            Attempt("loans", "SELECT, UPDATE", tables.LOCK_LOANS, nothing),
+            Attempt("loans", "SELECT, UPDATE", tables.LOCK_LOANS, (0, *nothing)),
             Attempt("loans", "SELECT, UPDATE", tables.SAVE_LOANS, nothing),
             Attempt("users", "SELECT", "SELECT email, first_name FROM users WHERE 1 = 0"),
             Attempt("fraud_alerts", "SELECT, INSERT, UPDATE", "UPDATE fraud_alerts SET sent_at = sent_at WHERE 1 = 0"),

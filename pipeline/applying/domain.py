@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -68,6 +69,10 @@ class MoreNeeded(PipelineError):
 
 class State(Protocol):
     """What was loaded under locks, with the decisions made so far in this chunk."""
+
+    @property
+    def locked_at(self) -> datetime | None:
+        """The database's clock once everything was locked; None where the store has not looked at it."""
 
     def apply(self, event: Event[Any], decision: Decision) -> None:
         """Let later decisions of the chunk see this one."""

@@ -126,7 +126,7 @@ class UnitOfWork:
         """Decide and write what needs something of the state, which is locked after what rows say is made ready."""
         said = [self._said(event, self._routes[event.type].expected_status) for event, _ in events]
         state = self._store.load(transaction, (need for _, need in events))
-        applied_at = _now(transaction)
+        applied_at = state.locked_at or _now(transaction)
         decided = self._decide(transaction, [event for event, _ in events], said, state)
         self._check_rejected(transaction, decided)
         self._write(transaction, decided, applied_at)
@@ -257,7 +257,7 @@ def _select(columns: str, table: EventTable, count: int) -> str:
 
 
 def _now(transaction: Transaction) -> datetime:
-    """The database's clock once everything is locked (NOW would be the start of a statement)."""
+    """The database's clock (NOW would be the start of a statement)."""
     ((now,),) = transaction.query("SELECT SYSDATE(6)")
     assert isinstance(now, datetime)
     return now

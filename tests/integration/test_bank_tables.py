@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -59,6 +60,38 @@ def test_a_row_that_another_holds_is_waited_for(pool: Connections) -> None:
     second.close()
 
 
+def test_the_clock_of_a_chunk_is_read_when_its_last_row_is_locked(pool: Connections, database: Schema) -> None:
+    database.execute(
+        "INSERT INTO loans (id, users_id, balance, interest_rate, due_date, payment_due, loan_type, monthly_payment,"
+        " active, approved, confirmed) VALUES (3, 1, -50, 0, '2039-01-01', 0, 'Auto', 0, 1, 1, 1)"
+    )
+    for needs, last in (
+        (Needs(accounts=(1, 5)), "accounts WHERE id = 5"),
+        (Needs(accounts=(1, 5), loans=(3,)), "loans WHERE id = 3"),
+    ):
+        first, second = pool.lane(), pool.lane()
+        with ThreadPoolExecutor(1) as thread, second.transaction() as waiting, first.transaction() as holder:
+            holder.query(f"SELECT id FROM {last} FOR UPDATE")
+            loading = thread.submit(BankStore().load, waiting, [needs])
+            time.sleep(0.2)
+            ((released,),) = holder.query("SELECT SYSDATE(6)")
+            holder.commit()
+            locked_at = loading.result().locked_at
+            ((later,),) = waiting.query("SELECT SYSDATE(6)")
+        assert locked_at is not None
+        assert released < locked_at <= later
+        first.close()
+        second.close()
+
+
+def test_where_the_last_row_is_not_there_no_clock_is_told(pool: Connections) -> None:
+    lane = pool.lane()
+    with lane.transaction() as transaction:
+        for needs in (Needs(accounts=(1, 99)), Needs(accounts=(1,), loans=(99,)), Needs(cards=(1,))):
+            assert BankStore().load(transaction, [needs]).locked_at is None
+    lane.close()
+
+
 def test_a_window_for_poorer_accounts_is_read_with_the_first_look_where_the_funds_are_less(
     pool: Connections, database: Schema
 ) -> None:
@@ -112,19 +145,19 @@ def test_what_windows_that_end_apart_see_is_what_lies_in_each(
 
 
 @pytest.mark.parametrize(
-    ("sql", "keys"),
+    ("sql", "parameters"),
     [
-        (tables.LOCK_ACCOUNTS, [1, 2]),
-        (tables.LOCK_CARDS, [4_000_000_000_000_001]),
-        (tables.LOCK_LOANS, [1, 2]),
-        (tables.SAVE_ACCOUNTS, [[1, "5.00", 1]]),
-        (tables.SAVE_LOANS, [[1, "5.00"]]),
+        (tables.LOCK_ACCOUNTS, (2, "[1, 2]")),
+        (tables.LOCK_CARDS, ("[4000000000000001]",)),
+        (tables.LOCK_LOANS, (2, "[1, 2]")),
+        (tables.SAVE_ACCOUNTS, ('[[1, "5.00", 1]]',)),
+        (tables.SAVE_LOANS, ('[[1, "5.00"]]',)),
     ],
 )
-def test_no_statement_scans_a_table(pool: Connections, sql: str, keys: list[object]) -> None:
+def test_no_statement_scans_a_table(pool: Connections, sql: str, parameters: tuple[object, ...]) -> None:
     lane = pool.lane()
     with lane.transaction() as transaction:
-        ((text,),) = transaction.query("EXPLAIN FORMAT=JSON " + sql, (json.dumps(keys),))
+        ((text,),) = transaction.query("EXPLAIN FORMAT=JSON " + sql, parameters)
     lane.close()
     plan = str(text)
     assert "eq_ref" in plan or "Single-row index lookup" in plan, plan

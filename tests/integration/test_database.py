@@ -78,6 +78,29 @@ def test_what_is_not_committed_is_rolled_back(pool: Connections) -> None:
     assert count(lane) == 2
 
 
+def test_what_is_committed_is_not_rolled_back_as_well_but_what_comes_after_it_is(pool: Connections) -> None:
+    lane = pool.lane()
+    told = []
+    for _ in range(2):
+        with lane.transaction() as transaction:
+            told.append(transaction.query("SHOW SESSION STATUS LIKE 'Com_rollback'"))
+            transaction.commit()
+    assert told[0] == told[1]
+    with lane.transaction() as transaction:
+        transaction.commit()
+        transaction.execute("UPDATE users SET username = 'x' WHERE 1 = 0")
+    with lane.transaction() as transaction:
+        assert transaction.query("SHOW SESSION STATUS LIKE 'Com_rollback'") != told[0]
+
+
+def test_parameters_stand_where_they_are_wanted_and_nothing_is_read_into_them(pool: Connections) -> None:
+    awkward = "%s ?; -- ' \\' /*"
+    with pool.lane().transaction() as transaction:
+        rows = transaction.query("SELECT %s, '%%', %s, %s, %s", (awkward, None, Decimal("1.50"), 7))
+        assert transaction.query("SELECT '%s'") == [("%s",)]
+    assert rows == [(awkward, "%", None, Decimal("1.50"), 7)]
+
+
 def test_text_of_every_kind_arrives_as_it_was(pool: Connections) -> None:
     lane = pool.lane()
     names = ['O\'Neill \\ "x"; DROP TABLE stocks; --', "%s %(a)s %%", "🙂 שלום", "a\x00b\n"]
@@ -189,7 +212,7 @@ def test_the_locks_of_a_lost_connection_are_ended_by_the_next_one(pool: Connecti
     lane, other = pool.lane(), pool.lane()
     insert(lane, quote(b"a" * 16))
     raw = other._open()
-    held = Transaction(raw, other._cursor, other._checked_out.packet)
+    held = Transaction(raw, other._checked_out.packet)
     held.query("SELECT id FROM stocks FOR UPDATE")
     keep = raw.dbapi_connection  # still open: only our side has forgotten it
     pool.abandon(other._checked_out)

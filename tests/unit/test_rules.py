@@ -266,7 +266,7 @@ def test_the_ledger_adds_what_the_chunk_has_spent_so_far_to_the_right_window() -
     edges = {"recent": NOW, "history": NOW - timedelta(days=3), "too old": NOW - timedelta(days=33), "later": NOW}
     for name, moment in edges.items():
         later = timedelta(seconds=1) if name == "later" else timedelta()
-        books._remember(Spending(NUMBER, moment + later, money("1")))
+        books.remember([Spending(NUMBER, moment + later, money("1"))])
     assert books.spent(window) == Spent(money("1"), money("6"))
     books.restart()
     assert books.spent(window) == Spent(None, money("5"))
