@@ -1,0 +1,4 @@
+"""KCL's lease table: who reads a shard, and how far it is done.
+
+Start with `lease.py`.
+"""

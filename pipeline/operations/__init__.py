@@ -1,1 +1,4 @@
-"""The operators' command line: looking at the service (check, status, letters) and mending it (redrive, replay, …)."""
+"""What operators do: look, check, audit, compare, redrive, replay; letters/, audit/, check/, and commands/ on top.
+
+Start with `workbench.py`.
+"""

@@ -1,1 +1,4 @@
-"""Spark's context, as all services start it."""
+"""Spark's context, started and ended in order, and whether its processes may speak in clear.
+
+Start with `context.py`.
+"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -183,6 +184,15 @@ def static_order(graph: dict[str, set[str]]) -> list[str]:
 def test_a_cycle_of_rooms_would_be_noticed() -> None:
     with pytest.raises(CycleError):
         static_order({"a": {"b"}, "b": {"a"}})
+
+
+def test_every_package_of_this_repository_is_known_here_and_its_types_are_checked() -> None:
+    """A new domain that nobody told of would be bound by nothing."""
+    there = {path.parent.name for path in files("*/__init__.py")}
+    known = (OURS - {"stream_consumer"}) | {"scripts"}
+    assert there == known
+    checked = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["packages"]
+    assert set(checked) == known
 
 
 def test_every_folder_of_modules_that_mypy_checks_is_a_package() -> None:

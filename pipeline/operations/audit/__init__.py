@@ -1,0 +1,4 @@
+"""Stream, rows, letters and balances held against each other.
+
+Start with `messages.py`.
+"""

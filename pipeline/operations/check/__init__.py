@@ -1,0 +1,4 @@
+"""Whether all is there that the service needs, and lets it in.
+
+Start with `finding.py`.
+"""

@@ -1,0 +1,4 @@
+"""Dead letters listed, applied again, purged.
+
+Start with `listing.py`.
+"""
