@@ -54,9 +54,10 @@ def files_named(page: Path) -> Iterator[tuple[str, bool]]:
                 folder = (found / name).parent
 
 
-def test_every_file_that_the_architecture_names_is_there() -> None:
-    named = list(files_named(ROOT / "docs" / "architecture.md"))
-    assert len(named) > 80
+@pytest.mark.parametrize(("page", "least"), [("architecture.md", 80), ("operations.md", 10)])
+def test_every_file_that_a_document_names_is_there(page: str, least: int) -> None:
+    named = list(files_named(ROOT / "docs" / page))
+    assert len(named) > least
     assert not [name for name, there in named if not there]
 
 
