@@ -12,7 +12,10 @@ from graphlib import TopologicalSorter
 
 from pipeline.kinesis.shards import Shard
 from pipeline.leases.lease import Lease
-from pipeline.messages.records import END, START
+from pipeline.messages.records import END, START, Position
+
+SAME_WITHIN_MS = 1000
+"""Two times of creation that are as close are one: no stream is deleted and made again within a second."""
 
 
 def missing(
@@ -37,7 +40,7 @@ def missing(
             yield shard, child
 
 
-def new_lease(shard: Shard, beginning: str, started_at: int | None) -> Lease:
+def new_lease(shard: Shard, beginning: str, started_at: int | None, stream_created_at: int) -> Lease:
     """The first lease of a shard, free."""
     return Lease(
         shard.id,
@@ -46,7 +49,31 @@ def new_lease(shard: Shard, beginning: str, started_at: int | None) -> Lease:
         started_at=started_at,
         parents=shard.parents,
         hash_range=shard.hash_range,
+        stream_created_at=stream_created_at,
     )
+
+
+def known_since(lease: Lease, position: Position, caught_up_at: int | None) -> int | None:
+    """Everything that had arrived in a shard by then (ms) needs no reading; at `position` it was last caught up with so.
+
+    None where it is to be read from its beginning. A position that nobody says the time of may be of any time.
+    """
+    moments = [caught_up_at, lease.loss_accepted_at, lease.started_at if lease.beginning == "LATEST" else None]
+    return max((one for one in moments if one is not None), default=None if position == START else 0)
+
+
+def is_of_another_stream(lease: Lease, stream_created_at: int) -> bool:
+    """Whether a lease is of a stream that was deleted and made again under its name. None where it does not say."""
+    own = lease.stream_created_at
+    return own is not None and abs(own - stream_created_at) >= SAME_WITHIN_MS
+
+
+def is_stale(lease: Lease, listed: Mapping[str, Shard], stream_created_at: int) -> bool:
+    """Whether a listed shard's lease is of another stream, also where it only shows: at its end, while that is open."""
+    if lease.shard not in listed:
+        return False
+    at_end_of_open = lease.checkpoint == END and not listed[lease.shard].closed
+    return at_end_of_open or is_of_another_stream(lease, stream_created_at)
 
 
 def parents(shard: str, listed: Mapping[str, Shard], leases: Mapping[str, Lease]) -> tuple[str, ...]:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_kinesis.type_defs import GetShardIteratorInputTypeDef
 
+LEAST_RETENTION = 24 * 3600
+"""Seconds that every stream keeps a record."""
+UNKNOWN_POSITION = "does not know its position: was the stream made anew?"
 THROTTLED = "ProvisionedThroughputExceededException"
 MOST_RECORDS = 10_000
 """The largest Limit that GetRecords takes."""
@@ -75,7 +78,8 @@ class _Reading:
         self.iterator: str | None = None
         self.boundary: int | None = None
         kept = _onward.pop((reader, wanted.shard), None)
-        if kept is not None and (kept.after, kept.start_at) == (wanted.after, wanted.start_at):
+        self.kept = kept is not None and (kept.after, kept.start_at) == (wanted.after, wanted.start_at)
+        if kept is not None and self.kept:
             self.iterator, self.boundary = kept.iterator, kept.boundary
 
     def run(self) -> Extent:
@@ -138,7 +142,7 @@ class _Reading:
                 describe(self.reader.aws, self.reader.stream)
                 raise Trimmed(f"{self.wanted.shard} is gone, and was not read to its end") from error
             if error_code(error) == "InvalidArgumentException" and self.iterator is None and self.at != START:
-                raise Trimmed(f"{self.wanted.shard} does not know its position: was the stream made anew?") from error
+                raise Trimmed(f"{self.wanted.shard} {UNKNOWN_POSITION}") from error
             raise lasting(error, what) from error
 
     def _ask(self, limit: int) -> GetRecordsAnswer:
@@ -150,6 +154,11 @@ class _Reading:
         except self.client.exceptions.ExpiredIteratorException:
             self.iterator = None
             raise
+        except self.client.exceptions.ResourceNotFoundException:
+            if not self.kept:
+                raise
+            self.kept, self.iterator = False, None  # it was made when the stream was another one
+            return self._ask(limit)
         self.iterator = answer.iterator
         self.behind_ms = answer.behind_ms
         return answer
@@ -169,8 +178,8 @@ class _Reading:
         return place
 
     def _take(self, answer: GetRecordsAnswer, at_tip: bool) -> None:
-        if self.boundary is not None and (answer.records or at_tip):
-            self._check_boundary(answer)
+        if answer.records or at_tip:
+            self._check_loss(answer)
         for raw in answer.records:
             parts = unpack(raw.data, self.wanted.hash_range)
             self._add(raw.sequence, raw.arrived_ms, ((raw.data, None),) if parts is None else parts)
@@ -189,14 +198,29 @@ class _Reading:
         if last > self.at:
             self.at = Position(*last)
 
-    def _check_boundary(self, answer: GetRecordsAnswer) -> None:
-        """The record at the position comes first, unless it was trimmed; then others behind it may have been, too."""
+    def _check_loss(self, answer: GetRecordsAnswer) -> None:
+        """The record at the position comes first, unless it was trimmed; then others behind it may have been, too.
+
+        Where nothing was read yet there is no such record: then only how long ago it was looked at tells.
+        """
         expected, self.boundary = self.boundary, None
-        if answer.records and int(answer.records[0].sequence) == expected:
+        if expected is None and self.at != START:
             return
-        caught_up_at = self.wanted.caught_up_at
-        if caught_up_at is not None and time.time() * 1000 - self.wanted.retention_ms > caught_up_at:
-            raise Trimmed(f"{self.wanted.shard} no longer holds {expected}: records behind it may be lost unread")
+        if expected is not None and answer.records and int(answer.records[0].sequence) == expected:
+            return
+        if self._was_left_too_long():
+            what = "was left" if expected is None else f"no longer holds {expected}, and was left"
+            raise Trimmed(f"{self.wanted.shard} {what} for longer than a record is kept: some may be lost unread")
+
+    def _was_left_too_long(self) -> bool:
+        """Whether what came since it was caught up with may be trimmed. The retention may have changed a moment ago."""
+        if self.wanted.caught_up_at is None:
+            return False
+        left = time.time() * 1000 - self.wanted.caught_up_at
+        if left <= LEAST_RETENTION * 1000:
+            return False
+        retention_ms = describe(self.reader.aws, self.reader.stream).retention_hours * 3_600_000
+        return left > min(self.wanted.retention_ms, retention_ms)
 
 
 def _may_pass_soon(error: Exception) -> bool:

@@ -6,8 +6,10 @@ Errors by fate: what heals is tried again for `PATIENCE`, then `Transient`; a mi
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.aws import Aws, error_code, is_aws_transient, lasting
 from pipeline.messages.records import EPOCH
-from pipeline.runtime.errors import Fatal
+from pipeline.runtime.errors import Fatal, Halted
 from pipeline.runtime.retries import retried
 
 if TYPE_CHECKING:
@@ -39,12 +41,16 @@ class Shard(msgspec.Struct, frozen=True):
 
 
 class Stream(msgspec.Struct, frozen=True):
-    """One stream. `status`: ACTIVE, CREATING, UPDATING or DELETING. `encryption`: NONE or KMS."""
+    """One stream. `status`: ACTIVE, CREATING, UPDATING or DELETING. `encryption`: NONE or KMS.
+
+    `created_at`: milliseconds since the epoch; one that was deleted and made again under its name has another.
+    """
 
     arn: str
     status: str
     retention_hours: int
     encryption: str
+    created_at: int
 
 
 def list_shards(aws: Aws, stream: str, which: str | None = None, at_ms: int | None = None) -> list[Shard]:
@@ -76,7 +82,29 @@ def describe(aws: Aws, stream: str) -> Stream:
         summary["StreamStatus"],
         summary["RetentionPeriodHours"],
         summary.get("EncryptionType", "NONE"),
+        round(summary["StreamCreationTimestamp"].timestamp() * 1000),
     )
+
+
+def stream_time(aws: Aws, stream: str) -> int:
+    """The time by the stream's own clock, milliseconds since the epoch: never ahead of it, and hardly behind.
+
+    Its answers tell whole seconds, so it is asked until another one begins. Raises `Halted` where they tell none.
+    """
+    first, deadline = _answered_at(aws, stream), time.monotonic() + 2.0
+    while (now := _answered_at(aws, stream)) == first and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return now
+
+
+def _answered_at(aws: Aws, stream: str) -> int:
+    client: KinesisClient = aws.client("kinesis", attempts=1)
+    call = _called(aws, stream, "ListShards", partial(client.list_shards, StreamName=stream, MaxResults=1))
+    try:
+        told = parsedate_to_datetime(call["ResponseMetadata"]["HTTPHeaders"]["date"])
+    except (KeyError, ValueError) as error:
+        raise Halted(f"ListShards of {stream}: an answer without a date") from error
+    return int(told.timestamp() * 1000)
 
 
 def _shard(shard: ShardTypeDef) -> Shard:

@@ -17,7 +17,8 @@ class HeldLease:
     """`lease`: the row, as far as is known. `renewed_at`: when the write began that the owner may rely on (`clock`).
 
     One lock guards every write of the row; who waits for it longer than `patience` seconds gets `Transient`.
-    `position` and `caught_up_at` are set by the driver's thread alone, without the lock, so never wait for DynamoDB.
+    `position`, `caught_up_at` and `stream_created_at` are set by the driver's thread alone, without the lock, so never
+    wait for DynamoDB.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class HeldLease:
         self.renewed_at = began
         self.position = lease.checkpoint
         self.caught_up_at = lease.caught_up_at
+        self.stream_created_at = lease.stream_created_at
         self.lost = False
         self.gone = False
         self._table = table
@@ -58,6 +60,14 @@ class HeldLease:
             if (there := self._table.get(self.lease.shard)) is not None:
                 self.lease = msgspec.structs.replace(self.lease, loss_accepted_at=there.loss_accepted_at)
 
+    def restart(self, new: Lease) -> None:
+        """Let the row, and what is known here, begin anew as `new` says."""
+        with self._writing():
+            self.position, self.caught_up_at = new.checkpoint, new.caught_up_at
+            self.stream_created_at = new.stream_created_at
+            while (self.lease.checkpoint, self.lease.stream_created_at) != (new.checkpoint, new.stream_created_at):
+                self._write(lambda: self._table.restart(self.lease, new))
+
     def give_back(self) -> None:
         """Write the position if it moved, then make the lease free."""
         with self._writing():
@@ -73,7 +83,8 @@ class HeldLease:
             self.gone = True
 
     def _beat(self) -> None:
-        self._write(lambda: self._table.checkpoint(self.lease, self.position, self.caught_up_at))
+        moments = {"caught_up_at": self.caught_up_at, "stream_created_at": self.stream_created_at}
+        self._write(lambda: self._table.checkpoint(self.lease, self.position, **moments))
 
     def _write(self, write: Callable[[], Lease]) -> None:
         # A write that got no answer may have succeeded, and others have watched the lease stand still since then.

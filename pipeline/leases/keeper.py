@@ -155,6 +155,16 @@ class LeaseKeeper:
         """Note the moment (ms since the epoch) that the shard's LATEST or AT_TIMESTAMP stands for."""
         self._held[shard].start_at(moment)
 
+    def note_stream(self, created_at: int) -> None:
+        """Leases that do not say of which stream they are, are of the one made then (ms). Written with a renewal."""
+        for held in self._held.values():
+            if held.stream_created_at is None:
+                held.stream_created_at = created_at
+
+    def restart(self, shard: str, new: Lease) -> None:
+        """Let a shard's row begin anew, as its first lease `new` says."""
+        self._held[shard].restart(new)
+
     def refresh(self, shard: str) -> None:
         """Read again what an operator may have written to the shard's row."""
         self._held[shard].refresh()

@@ -1,7 +1,7 @@
 """A lease: one shard's row, as the Kinesis Client Library (KCL) writes it, with moments of our own on top.
 
 Row format: https://docs.aws.amazon.com/streams/latest/dev/kcl-concepts.html#kcl-leasetable. Ours, which KCL leaves
-alone: `startedAt`, `caughtUpAt`, `lossAcceptedAt` (N, milliseconds since the epoch).
+alone: `startedAt`, `caughtUpAt`, `lossAcceptedAt`, `streamCreatedAt` (N, milliseconds since the epoch).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Lease(msgspec.Struct, frozen=True):
     `checkpoint`: everything up to there is durable; at `START` the shard begins as `beginning` says: at the trim
     horizon, or at `started_at`, the one moment that LATEST or AT_TIMESTAMP stand for (None: KCL wrote the row and kept
     the moment to itself). Everything that had arrived by `caught_up_at` was processed. `loss_accepted_at`: up to then
-    an operator accepts that records were trimmed unread. All moments in milliseconds since the epoch.
+    an operator accepts that records were trimmed unread. `stream_created_at`: when the shard's stream was made (None:
+    not noted). All moments in milliseconds since the epoch.
     """
 
     shard: str
@@ -39,6 +40,7 @@ class Lease(msgspec.Struct, frozen=True):
     started_at: int | None = None
     caught_up_at: int | None = None
     loss_accepted_at: int | None = None
+    stream_created_at: int | None = None
     parents: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     hash_range: tuple[int, int] | None = None
@@ -60,6 +62,7 @@ def encode(lease: Lease) -> dict[str, dict[str, Any]]:
         "startedAt": lease.started_at,
         "caughtUpAt": lease.caught_up_at,
         "lossAcceptedAt": lease.loss_accepted_at,
+        "streamCreatedAt": lease.stream_created_at,
     }
     texts = {
         "leaseKey": lease.shard,
@@ -76,16 +79,35 @@ def encode(lease: Lease) -> dict[str, dict[str, Any]]:
     }
 
 
+def _value(item: Item, name: str, kind: str) -> Any:
+    """An attribute's value, None where it is absent. Raises `Fatal`, naming the row, where it is of another kind."""
+    if name in item and kind not in item[name]:
+        found, shard = "".join(item[name]), item["leaseKey"]["S"]
+        raise Fatal(f"lease of shard {shard}: its {name} is of DynamoDB's type {found}, not {kind}: mend the row")
+    return item[name][kind] if name in item else None
+
+
 def _number(item: Item, name: str) -> int | None:
-    return int(Decimal(item[name]["N"])) if name in item else None
+    value = _value(item, name, "N")
+    return None if value is None else int(Decimal(value))
 
 
 def _text(item: Item, name: str) -> str | None:
-    return item[name]["S"] if name in item else None
+    value: str | None = _value(item, name, "S")
+    return value
 
 
 def _shards(item: Item, name: str) -> tuple[str, ...]:
-    return tuple(sorted(item[name]["SS"])) if name in item else ()
+    return tuple(sorted(_value(item, name, "SS") or ()))
+
+
+def _hash_range(item: Item) -> tuple[int, int] | None:
+    first, last = _text(item, "startingHashKey"), _text(item, "endingHashKey")
+    if first is None or last is None:
+        return None
+    if not f"{first}{last}".isdecimal():
+        raise Fatal(f"lease of shard {_text(item, 'leaseKey')}: its hash keys are no numbers: mend the row")
+    return int(first), int(last)
 
 
 def _position(item: Item) -> Position:
@@ -102,12 +124,11 @@ def _position(item: Item) -> Position:
 def decode(item: Item) -> Lease | None:
     """The lease that a row says; None for a row of another kind (KCL 3 keeps its own ones in the same table).
 
-    Raises `Fatal` where the checkpoint cannot be understood.
+    Raises `Fatal`, naming the row, where something in it cannot be understood.
     """
     if _text(item, "entityType") not in (None, "LEASE"):
         return None
     checkpoint, text = _position(item), _text(item, "checkpoint")
-    first, last = _text(item, "startingHashKey"), _text(item, "endingHashKey")
     return Lease(
         shard=item["leaseKey"]["S"],
         owner=_text(item, "leaseOwner"),
@@ -118,7 +139,8 @@ def decode(item: Item) -> Lease | None:
         started_at=_number(item, "startedAt"),
         caught_up_at=_number(item, "caughtUpAt"),
         loss_accepted_at=_number(item, "lossAcceptedAt"),
+        stream_created_at=_number(item, "streamCreatedAt"),
         parents=_shards(item, "parentShardId"),
         children=_shards(item, "childShardIds"),
-        hash_range=(int(first), int(last)) if first is not None and last is not None else None,
+        hash_range=_hash_range(item),
     )

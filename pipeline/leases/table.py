@@ -7,7 +7,7 @@ time stamp of the owner: how long a lease is good for is keeper.py's business.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +64,10 @@ def _stale(old: Lease, new: Lease) -> set[str]:
     return stale
 
 
+def _known(moments: Mapping[str, int | None]) -> dict[str, int]:
+    return {name: moment for name, moment in moments.items() if moment is not None}
+
+
 @dataclass(frozen=True)
 class LeaseTable:
     """The table `name`. Every method raises `Transient` when DynamoDB is throttled or away, `Halted` when it refuses.
@@ -114,20 +118,20 @@ class LeaseTable:
         switched = lease.owner not in (None, owner)
         return self._update(lease, owner=owner, switches=lease.switches + switched)
 
-    def renew(self, lease: Lease, caught_up_at: int | None = None, started_at: int | None = None) -> Lease:
-        """Say that the owner lives, and note moments that are known now. The checkpoint stays."""
-        return self._update(
-            lease,
-            caught_up_at=lease.caught_up_at if caught_up_at is None else caught_up_at,
-            started_at=lease.started_at if started_at is None else started_at,
-        )
+    def renew(self, lease: Lease, **moments: int | None) -> Lease:
+        """Say that the owner lives, and note moments (fields of `Lease`) that are known now. The checkpoint stays."""
+        return self._update(lease, **_known(moments))
 
-    def checkpoint(self, lease: Lease, position: Position, caught_up_at: int | None = None) -> Lease:
-        """Move the checkpoint forward; where `position` is not ahead of it, only renew."""
+    def checkpoint(self, lease: Lease, position: Position, **moments: int | None) -> Lease:
+        """Move the checkpoint forward, and note moments; where `position` is not ahead of it, only renew."""
         if position <= lease.checkpoint:
-            return self.renew(lease, caught_up_at)
-        moment = lease.caught_up_at if caught_up_at is None else caught_up_at
-        return self._update(lease, checkpoint=position, caught_up_at=moment, switches=0)
+            return self.renew(lease, **moments)
+        return self._update(lease, checkpoint=position, switches=0, **_known(moments))
+
+    def restart(self, lease: Lease, new: Lease) -> Lease:
+        """Let the row say what `new`, the first lease of a shard, says; its owner stays."""
+        first = msgspec.structs.asdict(new)
+        return self._update(lease, **{name: first[name] for name in first.keys() - {"shard", "owner", "counter"}})
 
     def release(self, lease: Lease) -> Lease:
         """Give a lease back: free, so that another may take it at once."""

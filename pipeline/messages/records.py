@@ -48,7 +48,8 @@ class Range(msgspec.Struct, frozen=True):
 
     With `after` = `START` reading begins at `start_at` (milliseconds since the epoch, by arrival) or, where that is
     None, at the trim horizon. `hash_range` is the shard's (first, last) hash key, both included. Everything that had
-    arrived by `caught_up_at` (milliseconds since the epoch) was applied; None: not known, a loss will not be seen.
+    arrived by `caught_up_at` (milliseconds since the epoch) was applied, perhaps more; None: a loss is not looked for.
+    `retention_ms`: how long the stream keeps a record, as was known when this was planned.
     """
 
     shard: str

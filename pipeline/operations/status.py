@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.console.output import Advance
 from pipeline.dead_letters.items import UnreadableLetter
+from pipeline.kinesis.lineage import is_stale
 from pipeline.kinesis.shards import Stream, describe, list_shards
 from pipeline.leases.lease import Lease
 from pipeline.messages.records import END, START
@@ -64,9 +65,10 @@ def look(bench: Workbench, advance: Advance) -> Status:
     stream = describe(bench.aws, bench.settings.stream_name)
     leases = bench.leases()
     alive = living(leases, bench.leases, RENEWED_WITHIN, advance)
-    shards = [_shard(bench, lease, stream) for lease in leases]
-    known = {lease.shard for lease in leases}
-    unleased = [shard for shard in list_shards(bench.aws, bench.settings.stream_name) if shard.id not in known]
+    listed = {shard.id: shard for shard in list_shards(bench.aws, bench.settings.stream_name)}
+    stale = {lease.shard for lease in leases if is_stale(lease, listed, stream.created_at)}
+    shards = [_remade(lease) if lease.shard in stale else _shard(bench, lease, stream) for lease in leases]
+    unleased = [shard for shard in listed.values() if shard.id not in {lease.shard for lease in leases}]
     shards += [ShardStatus(shard.id, None, "no lease yet", None, "", None) for shard in unleased if not shard.closed]
     found = gather(bench, Wanted(), advance)
     ((waiting, parked),) = bench.query(f"{_MAILS} FROM `{bench.bank.outbox}` WHERE sent_at IS NULL")
@@ -85,6 +87,11 @@ def look(bench: Workbench, advance: Advance) -> Status:
     )
     status.wrong += _wrong(status)
     return status
+
+
+def _remade(lease: Lease) -> ShardStatus:
+    wrong = f"of a stream that was deleted and made again: python -m pipeline accept-loss {lease.shard}"
+    return ShardStatus(lease.shard, lease.owner, "of another stream", None, "", None, wrong)
 
 
 def _shard(bench: Workbench, lease: Lease, stream: Stream) -> ShardStatus:

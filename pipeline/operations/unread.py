@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Final
 
 from pipeline.kinesis.aggregation import EVERY_HASH
+from pipeline.kinesis.lineage import is_stale, known_since
+from pipeline.kinesis.shards import describe, list_shards
 from pipeline.leases.lease import Lease
 from pipeline.messages.records import END, Extent, Range
 from pipeline.operations.workbench import Workbench
@@ -22,18 +24,20 @@ def unread(bench: Workbench, lease: Lease, retention_ms: int) -> Extent:
 
     Raises `Trimmed` where the service stops the shard, and as the reader does.
     """
-    moments = (lease.caught_up_at, lease.loss_accepted_at)
-    caught_up_at = max((moment for moment in moments if moment is not None), default=None)
-    caps = (COUNTED, 4 * 1024 * 1024)
+    caught_up_at, caps = known_since(lease, lease.checkpoint, lease.caught_up_at), (COUNTED, 4 * 1024 * 1024)
     wanted = Range(lease.shard, lease.checkpoint, lease.started_at, EVERY_HASH, *caps, caught_up_at, retention_ms)
     return replace(bench.reader, longest=1.0, patience=5.0).read(wanted)
 
 
 def is_stopped(bench: Workbench, lease: Lease) -> bool:
-    """Whether the stream may have dropped records of the shard before they were read.
+    """Whether the stream may have dropped records of the shard before they were read, or was made again since.
 
     By the shortest retention that there is: the stream's own may have been another one when the shard was stopped.
     """
+    stream = bench.settings.stream_name
+    listed = {shard.id: shard for shard in list_shards(bench.aws, stream)}
+    if is_stale(lease, listed, describe(bench.aws, stream).created_at):
+        return True
     if lease.checkpoint == END:
         return False
     try:

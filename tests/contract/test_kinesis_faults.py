@@ -204,6 +204,53 @@ def test_a_trimmed_position_stops_the_shard_if_records_behind_it_may_be_lost(
     assert data_of(stream.read(position)) == more
 
 
+def trimmed_but_not_told(stream: TestStream) -> int:
+    """A retention of 48 h as the driver knew it, where it is 24 h since a moment ago."""
+    stream.client.increase_stream_retention_period(StreamName=stream.name, RetentionPeriodHours=48)
+    stream.client.decrease_stream_retention_period(StreamName=stream.name, RetentionPeriodHours=24)
+    return 2 * DAY
+
+
+def test_a_retention_that_was_shortened_a_moment_ago_hides_no_loss(stream: TestStream, proxy: Misbehaving) -> None:
+    (first, *_) = stream.put(b"one", b"two", b"three")
+    proxy.around = without_the_first
+    left = round(time.time() * 1000) - DAY - DAY // 4
+    with pytest.raises(Trimmed, match="no longer holds"):
+        stream.read(Position(int(first)), caught_up_at=left, retention_ms=trimmed_but_not_told(stream))
+
+
+def test_a_retention_that_was_lengthened_a_moment_ago_does_not_bring_back_what_was_trimmed(
+    stream: TestStream, proxy: Misbehaving
+) -> None:
+    (first, *_) = stream.put(b"one", b"two")
+    proxy.around = without_the_first
+    stream.client.increase_stream_retention_period(StreamName=stream.name, RetentionPeriodHours=48)
+    left = round(time.time() * 1000) - DAY - DAY // 4
+    with pytest.raises(Trimmed, match="no longer holds"):
+        stream.read(Position(int(first)), caught_up_at=left, retention_ms=DAY)
+
+
+def test_the_stream_is_asked_for_its_retention_only_where_that_can_matter(
+    stream: TestStream, proxy: Misbehaving
+) -> None:
+    (first, *_) = stream.put(b"one")
+    proxy.around = without_the_first
+    stream.read(Position(int(first)), caught_up_at=round(time.time() * 1000) - DAY + 60_000, retention_ms=DAY)
+    assert proxy.calls[-2:] == ["GetShardIterator", "GetRecords"]
+
+
+@pytest.mark.parametrize("more", [[], [b"one"]], ids=["nothing there", "others there"])
+def test_a_shard_of_which_nothing_was_read_yet_stops_after_the_retention_too(
+    stream: TestStream, more: list[bytes]
+) -> None:
+    stream.put(*more)
+    now = round(time.time() * 1000)
+    with pytest.raises(Trimmed, match="was left for longer than a record is kept"):
+        stream.read(caught_up_at=now - DAY - 60_000, retention_ms=DAY)
+    assert data_of(stream.read(caught_up_at=now - DAY + 60_000, retention_ms=DAY)) == more
+    assert data_of(stream.read()) == more
+
+
 def test_a_position_that_is_still_there_never_stops_the_shard(stream: TestStream) -> None:
     (first, _) = stream.put(b"one", b"two")
     assert data_of(stream.read(Position(int(first)), caught_up_at=0, retention_ms=DAY)) == [b"two"]

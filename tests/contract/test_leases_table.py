@@ -28,7 +28,7 @@ def only(leases: TestTable) -> Lease:
 
 WRITES: dict[str, Callable[[LeaseTable, Lease], object]] = {
     "take": lambda table, lease: table.take(lease, "me"),
-    "renew": lambda table, lease: table.renew(lease, 5),
+    "renew": lambda table, lease: table.renew(lease, caught_up_at=5),
     "checkpoint": lambda table, lease: table.checkpoint(lease, Position(9, 1)),
     "release": lambda table, lease: table.release(lease),
     "delete": lambda table, lease: table.delete(lease),

@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline.kinesis.source import LOOK_EVERY, KinesisSource
+from pipeline.kinesis.source import LOOK_EVERY, REMADE, KinesisSource
 from pipeline.leases.keeper import LeaseKeeper
 from pipeline.messages.records import END, START, Extent, Position, Reached
-from pipeline.runtime.errors import Fatal, LeaseLost
+from pipeline.runtime.errors import Fatal, LeaseLost, Trimmed
 from tests.contract.leasing import Clock, TestTable, eventually
-from tests.contract.misbehaving import misbehaving
+from tests.contract.misbehaving import Forward, Message, RefusedError, misbehaving
 from tests.contract.streams import FIRST_SHARD, TestStream
 
 SECOND, THIRD, FOURTH = (f"shardId-{number:012}" for number in (1, 2, 3))
@@ -283,6 +283,204 @@ def test_the_lease_of_a_finished_and_trimmed_shard_is_deleted(run: Run) -> None:
     drain(source)
     assert run.leases.row("shardId-000000000099") == {}
     assert run.leases.row(FIRST_SHARD) != {}
+
+
+def remade(run: Run, shards: int = 1) -> None:
+    """The stream is deleted and made again under its name."""
+    client, name = run.stream.client, run.stream.name
+    time.sleep(1.1)  # as long as such a thing takes at least
+    client.delete_stream(StreamName=name)
+    eventually(lambda: name not in client.list_streams(Limit=1000)["StreamNames"])
+    client.create_stream(StreamName=name, ShardCount=shards)
+    run.stream.settle()
+
+
+def goes_on(run: Run, source: KinesisSource, clock: Clock, *shards: str) -> None:
+    """An operator accepts the loss of these shards, and the next look sees it."""
+    clock.now = max(clock.now, time.time()) + 1
+    for shard in shards:
+        run.leases.table.accept_loss(shard, int(clock.now * 1000))
+    clock.now += LOOK_EVERY
+
+
+@pytest.fixture
+def clock(run: Run) -> Clock:
+    clock = Clock()
+    clock.now = time.time() + 5  # an operator's decision comes after the stream was made
+    run.clock = clock
+    return clock
+
+
+def test_the_end_of_a_shard_hides_no_shard_of_a_stream_that_was_made_again(run: Run, clock: Clock) -> None:
+    run.stream.put(b"old")
+    run.stream.split()
+    source = run.start()
+    drain(source)
+    source.release()
+    assert run.checkpoint(FIRST_SHARD) == "SHARD_END"
+    remade(run)
+    run.stream.put(b"new")
+    source = run.start()
+    assert step(source) == []
+    assert source.stopped == dict.fromkeys((FIRST_SHARD, SECOND, THIRD), REMADE)
+    assert not source.caught_up_since_start()
+    goes_on(run, source, clock, FIRST_SHARD)
+    assert [data for _, data in step(source)] == [b"new"]
+    assert set(source.stopped) == {SECOND, THIRD}
+    goes_on(run, source, clock, SECOND, THIRD)
+    step(source)
+    assert source.stopped == {}
+    assert step(source) == []
+    source.release()
+    run.stream.put(b"newer")
+    assert [data for _, data in step(run.start())] == [b"newer"], "what began anew is checkpointed as ever"
+    assert "lossAcceptedAt" not in run.leases.row(FIRST_SHARD)
+
+
+def test_an_old_position_begins_anew_in_a_stream_that_was_made_again(run: Run, clock: Clock) -> None:
+    run.stream.put(b"old", b"older")
+    source = run.start()
+    drain(source)
+    source.release()
+    before = run.leases.row(FIRST_SHARD)
+    remade(run)
+    run.stream.put(b"new")
+    source = run.start()
+    assert step(source) == []
+    assert source.stopped == {FIRST_SHARD: REMADE}
+    clock.now += LOOK_EVERY
+    assert step(source) == [] and source.stopped == {FIRST_SHARD: REMADE}, "nobody has accepted anything"
+    run.leases.table.accept_loss(FIRST_SHARD, int(before["streamCreatedAt"]["N"]) + 1)
+    clock.now += LOOK_EVERY
+    assert step(source) == [] and source.stopped == {FIRST_SHARD: REMADE}, "that was another loss"
+    goes_on(run, source, clock, FIRST_SHARD)
+    assert [data for _, data in step(source)] == [b"new"]
+    eventually(lambda: run.checkpoint(FIRST_SHARD).isdigit())
+    assert run.checkpoint(FIRST_SHARD) != before["checkpoint"]["S"]
+    assert run.leases.row(FIRST_SHARD)["streamCreatedAt"] != before["streamCreatedAt"]
+
+
+def test_a_driver_that_leads_meanwhile_sees_that_the_stream_was_made_again(run: Run, clock: Clock) -> None:
+    source = run.start()
+    drain(source)
+    run.stream.split()
+    drain(source)
+    remade(run)
+    run.stream.put(b"new")
+    clock.now += LOOK_EVERY
+    assert step(source) == []
+    assert source.stopped[FIRST_SHARD] == REMADE
+    goes_on(run, source, clock, FIRST_SHARD)
+    assert [data for _, data in step(source)] == [b"new"]
+
+
+def test_a_row_of_kcl_at_the_end_of_a_shard_that_is_open_stops_it(run: Run, clock: Clock) -> None:
+    run.leases.put(FIRST_SHARD, checkpoint={"S": "SHARD_END"})
+    run.stream.put(b"one")
+    for _ in range(2):
+        source = run.start()
+        assert step(source) == []
+        assert source.stopped == {FIRST_SHARD: REMADE}
+        source.release()
+    source = run.start()
+    step(source)
+    goes_on(run, source, clock, FIRST_SHARD)
+    assert [data for _, data in step(source)] == [b"one"]
+
+
+def test_a_position_that_the_stream_does_not_know_begins_anew_once_its_loss_is_accepted(
+    kinesis_local: str, moto: str
+) -> None:
+    with misbehaving(kinesis_local) as proxy:
+        run = Run(TestStream(proxy.url), TestTable(moto))
+        clock = Clock()
+        clock.now = time.time() + 5
+        run.clock = clock
+        run.leases.put(FIRST_SHARD, checkpoint={"S": "17"})
+        run.stream.put(b"one")
+
+        def refuse(operation: str, request: Message, forward: Forward) -> Message:
+            if operation == "GetShardIterator" and request.get("StartingSequenceNumber") == "17":
+                raise RefusedError.named("InvalidArgumentException")
+            return forward(request)
+
+        proxy.around = refuse
+        source = run.start()
+        [wanted] = source.plan()
+        with pytest.raises(Trimmed) as trimmed:
+            source.reader.read(wanted)
+        source.stop_shard(FIRST_SHARD, str(trimmed.value))
+        goes_on(run, source, clock, FIRST_SHARD)
+        assert [data for _, data in step(source)] == [b"one"]
+        source.release()
+
+
+def test_no_shard_of_the_new_stream_is_taken_for_an_ancestor_of_the_old_ones(run: Run, clock: Clock) -> None:
+    """Their leases know nothing of it, though they have the names of its children."""
+    run.stream.split()
+    source = run.start()
+    drain(source)
+    source.release()
+    run.leases.client.delete_item(TableName=run.leases.table.name, Key={"leaseKey": {"S": FIRST_SHARD}})
+    remade(run)
+    run.stream.put(b"parent")
+    run.stream.split()
+    run.stream.put(b"child")
+    source = run.start("LATEST")
+    assert [data for _, data in step(source)] == [b"parent"]
+    assert source.stopped == dict.fromkeys((SECOND, THIRD), REMADE)
+    eventually(lambda: run.checkpoint(FIRST_SHARD) == "SHARD_END")
+    goes_on(run, source, clock, SECOND, THIRD)
+    assert [data for _, data in step(source)] == [b"child"]
+
+
+def test_children_wait_for_a_parent_that_is_stopped_though_its_old_lease_was_at_the_end(run: Run, clock: Clock) -> None:
+    run.leases.put(FIRST_SHARD, checkpoint={"S": "SHARD_END"}, streamCreatedAt={"N": "17"})
+    run.stream.put(b"parent")
+    run.stream.split()
+    run.stream.put(b"child")
+    source = run.start()
+    assert step(source) == []
+    assert source.stopped == {FIRST_SHARD: REMADE}
+    goes_on(run, source, clock, FIRST_SHARD)
+    assert [data for _, data in drain(source)] == [b"parent", b"child"]
+
+
+def test_rows_that_say_nothing_of_their_stream_are_of_the_one_that_is_there(run: Run) -> None:
+    (first, _) = run.stream.put(b"one", b"two")
+    run.leases.put(FIRST_SHARD, checkpoint={"S": first})
+    source = run.start()
+    assert [data for _, data in step(source)] == [b"two"]
+    source.release()
+    created = run.stream.client.describe_stream_summary(StreamName=run.stream.name)["StreamDescriptionSummary"]
+    moment = round(created["StreamCreationTimestamp"].timestamp() * 1000)
+    assert run.leases.row(FIRST_SHARD)["streamCreatedAt"] == {"N": str(moment)}
+
+
+def test_a_position_without_a_time_may_be_of_any_time(run: Run) -> None:
+    """As KCL leaves it: where its record is gone, others may be."""
+    run.leases.put(FIRST_SHARD, checkpoint={"S": "17"})
+    [wanted] = run.start().plan()
+    assert (wanted.after, wanted.caught_up_at) == (Position(17), 0)
+
+
+def test_a_start_at_latest_that_was_never_read_is_caught_up_with_from_then_on(run: Run) -> None:
+    [wanted] = run.start("LATEST").plan()
+    assert wanted.caught_up_at == wanted.start_at is not None
+
+
+@pytest.mark.parametrize("ahead", [5.0, -5.0])
+@pytest.mark.parametrize("row", [False, True], ids=["a first start", "a row of KCL"])
+def test_latest_is_a_time_of_the_stream_whatever_the_clock_of_the_driver(run: Run, ahead: float, row: bool) -> None:
+    if row:
+        run.leases.put(FIRST_SHARD, checkpoint={"S": "LATEST"})
+    run.clock = lambda: time.time() + ahead
+    run.stream.put(b"before")
+    time.sleep(0.01)
+    source = run.start("LATEST")
+    source.plan()
+    run.stream.put(*[b"after"] * 3)
+    assert [data for _, data in step(source)] == [b"after"] * 3
 
 
 def test_progress_goes_only_forward(run: Run) -> None:

@@ -215,6 +215,18 @@ def test_release_frees_the_leases_of_the_dead_only(bank: Operated, monkeypatch: 
     assert bank.json("release", "--yes") == {}
 
 
+def test_a_lease_written_by_hand_ends_a_command_in_one_line_that_names_it(bank: Operated) -> None:
+    table = bank.bench.lease_table
+    client, key = bank.bench.aws.client("dynamodb"), {"leaseKey": {"S": FIRST_SHARD}}
+    broken = {":n": {"NULL": True}}
+    client.update_item(
+        TableName=table.name, Key=key, UpdateExpression="SET leaseOwner = :n", ExpressionAttributeValues=broken
+    )
+    result = bank.run("status")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert f"lease of shard {FIRST_SHARD}: its leaseOwner" in result.stderr
+
+
 def test_accepting_a_loss_marks_the_lease_and_knows_its_shards(bank: Operated) -> None:
     unknown = bank.run("accept-loss", "shardId-7", "--yes")
     assert (unknown.exit_code, FIRST_SHARD in unknown.stderr) == (2, True)

@@ -114,7 +114,7 @@ class Rows(LeaseTable):
     def take(self, lease: Lease, owner: str) -> Lease:
         return lease
 
-    def renew(self, lease: Lease, caught_up_at: int | None = None, started_at: int | None = None) -> Lease:
+    def renew(self, lease: Lease, **moments: int | None) -> Lease:
         self.renewals.append(lease.shard)
         if len(self.renewals) == 1:
             raise KeyError("Attributes")

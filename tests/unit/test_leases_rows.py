@@ -27,6 +27,7 @@ positions = st.one_of(
         started_at=moments,
         caught_up_at=moments,
         loss_accepted_at=moments,
+        stream_created_at=moments,
         parents=names,
         children=names,
         hash_range=st.none() | st.tuples(st.integers(0, 2**128), st.integers(0, 2**128)),
@@ -49,6 +50,26 @@ def test_checkpoints_compare_as_integers_with_the_end_after_all(pair: list[Posit
 def test_a_checkpoint_that_is_no_position_is_fatal(checkpoint: dict[str, dict[str, str]]) -> None:
     with pytest.raises(Fatal, match="shard s"):
         decode({"leaseKey": {"S": "s"}, "leaseCounter": {"N": "1"}, **checkpoint})
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "says"),
+    [
+        ("leaseOwner", {"NULL": True}, "its leaseOwner is of DynamoDB's type NULL, not S"),
+        ("leaseOwner", {"N": "7"}, "its leaseOwner is of DynamoDB's type N, not S"),
+        ("leaseCounter", {"S": "7"}, "its leaseCounter is of DynamoDB's type S, not N"),
+        ("caughtUpAt", {"S": "now"}, "its caughtUpAt is of DynamoDB's type S, not N"),
+        ("checkpoint", {"N": "17"}, "its checkpoint is of DynamoDB's type N, not S"),
+        ("parentShardId", {"L": [{"S": "a"}]}, "its parentShardId is of DynamoDB's type L, not SS"),
+        ("startingHashKey", {"S": "first"}, "its hash keys are no numbers"),
+    ],
+)
+def test_a_row_written_by_hand_is_named_with_what_is_wrong_in_it(
+    attribute: str, value: dict[str, object], says: str
+) -> None:
+    row = {**encode(Lease("shardId-7", "me", 3, hash_range=(0, 1))), attribute: value}
+    with pytest.raises(Fatal, match=f"^lease of shard shardId-7: {says}: mend the row$"):
+        decode(row)
 
 
 class Clock:
