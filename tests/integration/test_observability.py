@@ -21,6 +21,7 @@ from pipeline.mysql.headroom import ids_left
 from pipeline.observability.liveness import LEAST_PROGRESS
 from pipeline.observability.server import served
 from pipeline.observability.status import Probe
+from pipeline.runtime.background import GoingOn
 from tests.contract.streams import FIRST_SHARD
 from tests.faults.trial import Trial
 from tests.integration.messages import loan_payment, payment, quote, transfer
@@ -118,6 +119,8 @@ def test_every_metric_moves(service: Watched, database: Schema) -> None:
         until(lambda: service.value("mails", state="waiting"))
         until(lambda: service.value("letters", reason="no_account") or service.value("oldest_letter_age_seconds"))
         until(lambda: service.value("audit_age_seconds"))
+        with GoingOn("some work"):
+            raise KeyError
         service.driver._source.stop_shard(FIRST_SHARD, "records of it were trimmed")
         after = {**waiting, **service.samples()}
     unmoved = {

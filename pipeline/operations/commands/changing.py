@@ -171,7 +171,9 @@ def accept_loss(
     who: Who = None,
     as_json: Json = False,
 ) -> None:
-    """Let a shard go on that stopped because the stream had trimmed records before they were read. They are lost.
+    """Let a shard go on that stopped because records were trimmed before they were read, or the stream was made again.
+
+    They are lost; where the stream was made again, the shard begins anew at the trim horizon.
 
     A running service sees it within a minute.
 
