@@ -54,7 +54,7 @@ def new_lease(shard: Shard, beginning: str, started_at: int | None, stream_creat
 
 
 def known_since(lease: Lease, position: Position, caught_up_at: int | None) -> int | None:
-    """Everything that had arrived in a shard by then (ms) needs no reading; at `position` it was last caught up with so.
+    """Everything that had arrived in a shard by then (ms) needs no reading, where it is at this position.
 
     None where it is to be read from its beginning. A position that nobody says the time of may be of any time.
     """

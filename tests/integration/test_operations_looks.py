@@ -248,6 +248,7 @@ def test_a_loss_is_not_accepted_where_nothing_is_lost(bank: Operated, position: 
         bank.stream.put(data(quote()))
     (lease,) = bank.bench.leases()
     if position == "at its end":
+        bank.stream.split()
         bank.bench.lease_table.checkpoint(lease, END, caught_up_at=0)
     if position == "accepted already":
         trim(bank)
@@ -257,6 +258,17 @@ def test_a_loss_is_not_accepted_where_nothing_is_lost(bank: Operated, position: 
     assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
     assert f"accept-loss: {FIRST_SHARD} is not stopped" in refused.stderr
     assert bank.bench.leases() == before
+
+
+@pytest.mark.parametrize("lease", ["at the end of an open shard", "of an older stream"])
+def test_a_stream_that_was_made_again_is_told_and_its_shards_loss_can_be_accepted(bank: Operated, lease: str) -> None:
+    (found,) = bank.bench.leases()
+    if lease == "of an older stream":
+        bank.bench.lease_table.renew(found, stream_created_at=17)
+    else:
+        bank.bench.lease_table.checkpoint(found, END, caught_up_at=0)
+    assert "made again" in bank.json("status", code=1)["shards"][0]["wrong"]
+    assert bank.json("accept-loss", FIRST_SHARD, "--yes") == {"accepted": 1}
 
 
 def trim(bank: Operated) -> None:
