@@ -16,8 +16,8 @@ LETTER: Final = "letter:"
 class Applied:
     """What became of a chunk. The letters are not durable yet.
 
-    `outcomes`: of (type, status of its row, "duplicate" or "letter:" and a reason), how many. `conflicts`: duplicates,
-    by their producer's own id, of a message that said something else.
+    `outcomes`: of (type, status of its row, "duplicate", "skipped" or "letter:" and a reason), how many. `conflicts`:
+    duplicates, by their producer's own id, of a message that said something else.
     """
 
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -33,9 +33,11 @@ class Applied:
     @property
     def through(self) -> frozenset[str]:
         """The types of which a message has a row, now or from before."""
-        return frozenset(type_ for type_, outcome in self.outcomes if not outcome.startswith(LETTER))
+        return frozenset(
+            type_ for type_, outcome in self.outcomes if outcome == DUPLICATE or outcome.removeprefix("-").isdecimal()
+        )
 
 
-def condemned(event: Event[Any], letter: Letter) -> Applied:
+def condemned(letter: Letter) -> Applied:
     """One message that became a letter."""
-    return Applied(Counter({(event.type, f"{LETTER}{letter.reason}"): 1}), [letter])
+    return Applied(Counter({(letter.type or "", f"{LETTER}{letter.reason}"): 1}), [letter])

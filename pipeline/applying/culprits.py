@@ -63,7 +63,7 @@ class Culprits:
     ) -> Applied:
         """Once more where a neighbour has shown that it is the message: what comes and goes may have gone."""
         if isinstance(error, RowRefused):
-            return self._letter(event, REFUSED, error)
+            return condemned(self.to_letter(event, Rejected(REFUSED, str(error))))
         has_neighbour = self._neighbour_goes_through(event.type, before, behind)
         try:
             return self.commit([event])
@@ -71,10 +71,7 @@ class Culprits:
             if not has_neighbour:
                 raise
             reason = UNFORESEEN if isinstance(again, Unforeseen) else REFUSED
-            record = event.record
-            place = {"shard": record.shard, "sequence": record.sequence, "sub_sequence": record.sub_sequence}
-            log.error("message condemned", type=event.type, reason=reason, error=str(again), **place)
-            return self._letter(event, reason, again)
+            return condemned_loudly(self.to_letter(event, Rejected(reason, str(again))))
 
     def _neighbour_goes_through(self, type_: str, before: frozenset[str], behind: Sequence[Event[Any]]) -> bool:
         alike = [event for event in behind if event.type == type_]
@@ -87,5 +84,10 @@ class Culprits:
         except HELD_BACK:
             return False
 
-    def _letter(self, event: Event[Any], reason: str, error: Exception) -> Applied:
-        return condemned(event, self.to_letter(event, Rejected(reason, str(error))))
+
+def condemned_loudly(letter: Letter) -> Applied:
+    """One message that became a letter for a reason that somebody should look into."""
+    r = letter.record
+    place = {"shard": r.shard, "sequence": r.sequence, "sub_sequence": r.sub_sequence}
+    log.error("message condemned", type=letter.type, reason=letter.reason, error=letter.error, **place)
+    return condemned(letter)

@@ -21,10 +21,11 @@ import structlog
 
 from pipeline.applying.applied import Applied
 from pipeline.applying.domain import StateStore
+from pipeline.applying.reading import Reading
 from pipeline.applying.routing import Router
 from pipeline.applying.unit_of_work import UnitOfWork
 from pipeline.dead_letters.table import DeadLetters
-from pipeline.messages.records import Block, Event, Letter, Reached, Record, Report, Skipped, unblock
+from pipeline.messages.records import Block, Event, Letter, Reached, Record, Report, unblock
 from pipeline.mysql.database import Database, Lane, connections
 from pipeline.runtime.errors import Halted, PipelineError, Transient, waiting_for
 
@@ -117,8 +118,9 @@ class _LaneRun:
         pool = connections(partition.database, partition.lanes)
         lane = pool.lane()
         work = partition.work(lane)
+        reading = Reading(partition.router, self.applied)
         try:
-            for chunk in chunks(self._events(records), partition.chunk_size):
+            for chunk in chunks(reading.events(records), partition.chunk_size):
                 applied = self._retried(work, chunk)
                 self.connections = max(self.connections, pool.in_use)
                 self.chunks[len(chunk)] += 1
@@ -126,19 +128,8 @@ class _LaneRun:
                 _warn(applied.conflicts)
         finally:
             lane.close()
+        reading.condemn()
         return self.applied
-
-    def _events(self, records: Sequence[Record]) -> Iterator[Event[Any]]:
-        outcomes = self.applied.outcomes
-        for record in records:
-            understood = self.partition.router.interpret(record)
-            if isinstance(understood, Event):
-                yield understood
-            elif isinstance(understood, Skipped):
-                outcomes[understood.type, "skipped"] += 1
-            else:
-                outcomes[understood.type or "", f"letter:{understood.reason}"] += 1
-                self.applied.letters.append(understood)
 
     def _retried(self, work: UnitOfWork, chunk: Sequence[Event[Any]]) -> Applied:
         """Full jitter between tries; after the deadline the batch stops and its range is read again."""

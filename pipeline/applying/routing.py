@@ -14,7 +14,8 @@ from pipeline.messages.fields import Fields, whole
 from pipeline.messages.identity import identity
 from pipeline.messages.records import Block, Event, Extent, Letter, Record, Skipped, block, whole_block
 from pipeline.messages.usual import DOUBTS, MessageType, UsualDecoder, UsualKey
-from pipeline.runtime.errors import Rejected
+from pipeline.runtime.errors import Rejected, Unforeseen
+from pipeline.runtime.redacted_errors import RedactedErrors
 
 MISSING_TYPE: Final = "missing_type"
 UNKNOWN_TYPE: Final = "unknown_type"
@@ -47,10 +48,11 @@ class Router:
                 pass
         type_ = ""
         try:
-            fields = _fields(record)
-            type_ = self._type(fields)
-            key = self.routes[type_].ordering_key(fields)
-        except Rejected:
+            with RedactedErrors():
+                fields = _fields(record)
+                type_ = self._type(fields)
+                key = self.routes[type_].ordering_key(fields)
+        except (Rejected, Unforeseen):
             key = None
         if key is None:
             key = f"{type_}:{record.shard}:{record.sequence}:{record.sub_sequence}".encode()
@@ -103,6 +105,15 @@ class Router:
             fields = decode(event.record.data)
         return self._letter(event.identity, event.record, event.type, fields, rejected)
 
+    def broken(self, record: Record, rejected: Rejected) -> Letter:
+        """The dead letter of a record that `interpret` broke on: with what of it can be told."""
+        fields: Fields = {}
+        type_: str | None = None
+        with suppress(Rejected, Unforeseen), RedactedErrors():
+            fields = _fields(record)
+            type_ = self._type(fields)
+        return self._letter(self._identity(record, type_, fields), record, type_, fields, rejected)
+
     def _type(self, fields: Fields) -> str:
         type_ = fields.get("type")
         if type_ is None:
@@ -120,13 +131,17 @@ class Router:
 
     def _letter(self, event_id: bytes, record: Record, type_: str | None, fields: Fields, rejected: Rejected) -> Letter:
         r = record
+        payload: dict[str, object] = {}
+        if type_ is not None:
+            with suppress(Unforeseen), RedactedErrors():
+                payload = self.routes[type_].payload(fields)
         return Letter(
             identity=event_id,
             record=Record(r.shard, r.sequence, r.sub_sequence, r.arrived_ms, b"", r.flaw, r.key),
             type=type_,
             reason=rejected.reason,
             error=str(rejected),
-            payload=self.routes[type_].payload(fields) if type_ is not None else {},
+            payload=payload,
             size=len(r.data),
             sha256=sha256(r.data).hexdigest(),
         )

@@ -10,14 +10,17 @@ import pytest
 
 from bank.ledger import Ledger
 from bank.verdict import Verdict
+from pipeline.applying.routing import Router
 from pipeline.messages.records import Record
+from pipeline.messages.usual import UsualDecoder
 from pipeline.mysql import session
 from pipeline.mysql.session_settings import SERVICE
+from pipeline.runtime.errors import Rejected
 from stocks import rules as stock_rules
 from tests.integration.messages import payment, quote, record, transfer
 from tests.integration.small_bank import SmallBank
 from tests.schema import Schema
-from transactions import rules
+from transactions import messages, rules
 
 CURSED = (
     "CREATE TRIGGER curse BEFORE INSERT ON transactions FOR EACH ROW"
@@ -186,6 +189,52 @@ def test_a_process_that_has_no_memory_condemns_nobody(bank: SmallBank, monkeypat
     (report,) = bank.try_to_apply(sent)
     assert report.fate == "Halted"
     assert bank.letters() == {}
+
+
+def breaking(fields: Any) -> Any:
+    """A reader with a fault of its own."""
+    if fields["memo"] == "x":
+        raise OverflowError(f"{fields['transfer_value']} is odd")
+    return parse(fields)
+
+
+parse = messages.parse
+
+
+@pytest.mark.parametrize(("memos", "fault"), [("axxa", breaking), ("xa", breaking)])
+def test_a_message_that_breaks_its_reader_is_a_letter_that_tells_no_value_and_its_neighbours_apply(
+    bank: SmallBank, memos: str, fault: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "parse", fault)
+    monkeypatch.setattr(messages, "payload", {}.__getitem__)
+    monkeypatch.setattr(Router, "_usual", lambda *_: None)
+    sent, owner = transfers(bank, memos)
+    bank.apply(*sent, record(quote()))
+    monkeypatch.undo()
+    place = f"OverflowError at test_culprits.py:{breaking.__code__.co_firstlineno + 3}"
+    told = [f"letter:unforeseen_error: {place}"]
+    assert bank.outcomes(sent) == [told if memo == "x" else ["1"] for memo in memos]
+    assert bank.balances(owner) == [f"{1000 - memos.count('a')}.00"]
+
+
+def doubtful(*_: Any) -> None:
+    raise Rejected("doubt")
+
+
+def test_a_reader_that_breaks_on_everything_halts_the_batch_and_condemns_nobody(
+    bank: SmallBank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "parse", breaking)
+    monkeypatch.setattr(messages, "ordering_key", breaking)
+    monkeypatch.setattr(Router, "_usual", lambda *_: None)
+    monkeypatch.setattr(UsualDecoder, "decode", doubtful)
+    sent, owner = transfers(bank, "xx")
+    (report,) = bank.try_to_apply([record(quote()), *sent])
+    assert (report.fate, bank.letters(), bank.balances(owner)) == ("Halted", {}, ["1000.00"])
+    assert bank.partition.router.key_of(sent[0]) != bank.partition.router.key_of(sent[1])
+    monkeypatch.undo()
+    bank.apply(*sent)
+    assert bank.outcomes(sent) == [["1"]] * 2
 
 
 @pytest.mark.parametrize("day", ["0000-00-00", "2025-12-00", "2030-02-31"])

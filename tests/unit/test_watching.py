@@ -37,6 +37,7 @@ def everything() -> Health:
     health = busy()
     metrics = health.metrics
     report = Report(causes={"deadlock": 1}, conflicts={"stock": 1}, chunks={500: 3}, connections=2)
+    metrics.batch.expect(["stock"])
     metrics.batch.tell_reports([report])
     metrics.batch.connections.labels("allowed").set(16)
     metrics.polled.ids_left.labels("stocks").set(0.9)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from pipeline.applying.applied import LETTER
+from pipeline.applying.culprits import UNFORESEEN
 from pipeline.messages.batch import Batch
 from pipeline.messages.records import Report
 from pipeline.observability.instruments import Instruments
@@ -66,9 +68,10 @@ class BatchMetrics:
             self.retries.labels(cause)
 
     def expect(self, types: Iterable[str]) -> None:
-        """Messages of these types may come."""
+        """Messages of these types may come. What an alarm watches begins at 0: a first time would not be a rise."""
         for type_ in types:
             self.id_conflicts.labels(type_)
+            self.messages.labels(type_, f"{LETTER}{UNFORESEEN}")
 
     def tell_reports(self, reports: Sequence[Report]) -> None:
         """What the partitions had to do, also where one of them failed."""
