@@ -10,8 +10,8 @@ import msgspec
 from bank.statuses import BALANCE_OVERFLOW
 from pipeline.runtime.errors import Rejected
 
-LARGEST_BALANCE = Decimal("99999999.99")
-"""What DECIMAL(10,2) holds, either sign."""
+SMALLEST_BALANCE, LARGEST_BALANCE = Decimal("-99999999.99"), Decimal("99999999.99")
+"""What DECIMAL(10,2) holds."""
 
 
 class Account(msgspec.Struct, frozen=True, gc=False):
@@ -56,6 +56,6 @@ class Loan(msgspec.Struct, frozen=True, gc=False):
 def moved(balance: Decimal, amount: Decimal, field: str) -> Decimal:
     """`balance` after `amount` came in (negative: went out). Raises `Rejected` where its column cannot hold that."""
     after = balance + amount
-    if abs(after) > LARGEST_BALANCE:
+    if not SMALLEST_BALANCE <= after <= LARGEST_BALANCE:
         raise Rejected(BALANCE_OVERFLOW, field)
     return after

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from bank.holdings import Account, Card, Loan
 from bank.needs import Needs, Spent, Window
@@ -14,6 +15,8 @@ from bank.verdict import Effect, Spending, spent_within
 from pipeline.applying.domain import Decision, MoreNeeded
 from pipeline.messages.records import Event
 from pipeline.runtime.errors import Rejected
+
+H = TypeVar("H", Account, Loan)
 
 
 class Ledger:
@@ -89,8 +92,14 @@ class Ledger:
 
     def changed_accounts(self) -> list[Account]:
         """Accounts that differ from what was loaded, by id."""
-        return [a for key, a in sorted(self._accounts.items()) if a is not self._opening[0].get(key)]
+        return _changed(self._opening[0], self._accounts)
 
     def changed_loans(self) -> list[Loan]:
         """Loans that differ from what was loaded, by id."""
-        return [loan for key, loan in sorted(self._loans.items()) if loan is not self._opening[1].get(key)]
+        return _changed(self._opening[1], self._loans)
+
+
+def _changed(opening: Mapping[int, H], holdings: Mapping[int, H]) -> list[H]:
+    changed = [holding for key, holding in holdings.items() if holding is not opening.get(key)]
+    changed.sort(key=attrgetter("id"))
+    return changed

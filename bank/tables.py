@@ -77,11 +77,15 @@ class BankStore:
         windows: set[Window] = set()
         below: list[WindowBelow] = []
         for need in needs:
-            numbers.update(need.cards)
             ids.update(need.accounts)
-            loan_ids.update(need.loans)
-            windows.update(need.windows)
-            below += need.below
+            if need.cards:
+                numbers.update(need.cards)
+            if need.loans:
+                loan_ids.update(need.loans)
+            if need.windows:
+                windows.update(need.windows)
+            if need.below:
+                below += need.below
         cards = {int(row[0]): _card(row) for row in _rows(transaction, LOCK_CARDS, sorted(numbers))}
         spent = _all_spent(transaction, windows)  # before the accounts: they are what others wait for
         ids.update(card.account_id for card in cards.values())
@@ -91,7 +95,8 @@ class BankStore:
             loans = {row[0]: Loan(row[0], row[1], row[2] != 0) for row in loan_rows}
         else:
             loans = {}
-        ledger = Ledger(cards, {row[0]: _account(row) for row in account_rows}, loans, locked_at)
+        accounts = {row[0]: Account(row[0], row[1], row[2], row[3] or 0, row[4] != 0) for row in account_rows}
+        ledger = Ledger(cards, accounts, loans, locked_at)
         spent |= _all_spent(transaction, {window for window, funds in below if ledger.funds_of(window.card) < funds})
         ledger.remember_windows(spent)
         return ledger
@@ -124,11 +129,6 @@ def _clocked(transaction: Transaction, sql: str, keys: set[int]) -> tuple[Sequen
 def _card(row: tuple[Any, ...]) -> Card:
     number, account_id, pin, cvc1, cvc2, expires = row
     return Card(int(number), account_id, pin, cvc1, cvc2, expires)
-
-
-def _account(row: tuple[Any, ...]) -> Account:
-    account_id, kind, balance, limit, active, _ = row
-    return Account(account_id, kind, balance, limit or 0, active != 0)
 
 
 def _all_spent(transaction: Transaction, windows: set[Window]) -> dict[Window, Spent]:

@@ -26,7 +26,7 @@ from pipeline.messages.decoding import decode
 from pipeline.messages.identity import identity
 from pipeline.messages.records import START, Event, Extent, Range, Record, unblock
 from pipeline.mysql.database import Database, Lane, connections
-from pipeline.mysql.literals import literals
+from pipeline.mysql.literals import binary
 from pipeline.runtime.errors import Rejected
 from pipeline.runtime.garbage import freeze_heap
 from tests.schema import Schema
@@ -98,7 +98,7 @@ class _Worker:
         with _clocked(whole, QUOTED):
             for event in events:
                 domain = self._routes.routes[event.type]
-                literals((*domain.row(event.message, domain.expected_status)[:-1], event.identity))
+                f"{domain.said(event.message, domain.expected_status)},{binary(event.identity)}".encode()
         self._statements.clear()
         with _clocked(whole, DECIDED):
             self._unit_of_work.apply(events)

@@ -12,7 +12,7 @@ from bank.statuses import ACCEPTED, POTENTIAL_FRAUD
 from card_transactions import fraud, messages, rules
 from card_transactions.fraud import FraudWeights
 from card_transactions.messages import CardPayment
-from card_transactions.tables import CARD_TRANSACTIONS, FRAUD_ALERTS, alert, row
+from card_transactions.tables import CARD_TRANSACTIONS, FRAUD_ALERTS, alert, row, said
 from pipeline.applying.domain import Decision, EventTable, Row
 from pipeline.messages.records import Event
 from pipeline.messages.usual import KeyType, MessageType
@@ -53,6 +53,9 @@ class CardTransactions:
 
     def row(self, message: CardPayment, status: int) -> Row:
         return row(message, status)
+
+    def said(self, message: CardPayment, status: int) -> str:
+        return said(message, status)
 
     def decide(self, event: Event[CardPayment], state: Ledger) -> Decision:
         verdict = rules.decide(event.message, _now(event), event.identity, self._weights, state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from card_transactions.messages import CardPayment
 from pipeline.applying.domain import EventTable, Row
+from pipeline.mysql.literals import moment, text, text_or_null
 
 CARD_TRANSACTIONS = EventTable(
     "card_transactions",
@@ -28,6 +29,14 @@ def row(payment: CardPayment, status: int) -> Row:
         payment.location,
         payment.time_stamp,
         status,
+    )
+
+
+def said(payment: CardPayment, status: int) -> str:
+    """What `row` holds up to the status, as SQL."""
+    return (
+        f"{payment.card_num},{payment.merchant_account_id},{text(payment.memo)},"
+        f"{payment.transfer_value!s},{text_or_null(payment.location)},{moment(payment.time_stamp)}"
     )
 
 

@@ -9,7 +9,7 @@ from bank.needs import Needs
 from bank.statuses import ACCEPTED
 from loans import messages, rules
 from loans.messages import LoanPayment
-from loans.tables import LOAN_PAYMENTS, row
+from loans.tables import LOAN_PAYMENTS, row, said
 from pipeline.applying.domain import Decision, Row
 from pipeline.messages.records import Event
 from pipeline.messages.usual import KeyType, MessageType
@@ -38,6 +38,9 @@ class Loans:
 
     def row(self, message: LoanPayment, status: int) -> Row:
         return row(message, status)
+
+    def said(self, message: LoanPayment, status: int) -> str:
+        return said(message, status)
 
     def decide(self, event: Event[LoanPayment], state: Ledger) -> Decision:
         verdict = rules.decide(event.message, state)

@@ -10,7 +10,7 @@ from pipeline.messages.records import Event
 from pipeline.messages.usual import KeyType, MessageType
 from stocks import messages, rules
 from stocks.messages import Quote
-from stocks.tables import STOCKS, row
+from stocks.tables import STOCKS, row, said
 
 
 class Stocks:
@@ -36,6 +36,9 @@ class Stocks:
 
     def row(self, message: Quote, status: int) -> Row:
         return row(message, status)
+
+    def said(self, message: Quote, status: int) -> str:
+        return said(message, status)
 
     def decide(self, event: Event[Quote], state: object) -> Decision:
         return Decision(rules.decide(event.message))

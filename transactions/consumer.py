@@ -12,7 +12,7 @@ from pipeline.messages.records import Event
 from pipeline.messages.usual import KeyType, MessageType
 from transactions import messages, rules
 from transactions.messages import Transfer
-from transactions.tables import TRANSACTIONS, row
+from transactions.tables import TRANSACTIONS, row, said
 
 
 class Transactions:
@@ -38,6 +38,9 @@ class Transactions:
 
     def row(self, message: Transfer, status: int) -> Row:
         return row(message, status)
+
+    def said(self, message: Transfer, status: int) -> str:
+        return said(message, status)
 
     def decide(self, event: Event[Transfer], state: Ledger) -> Decision:
         verdict = rules.decide(event.message, state)

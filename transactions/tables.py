@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.applying.domain import EventTable, Row
+from pipeline.mysql.literals import moment, text
 from transactions.messages import Transfer
 
 TRANSACTIONS = EventTable(
@@ -19,4 +20,12 @@ def row(transfer: Transfer, status: int) -> Row:
         transfer.transfer_value,
         transfer.time_stamp,
         status,
+    )
+
+
+def said(transfer: Transfer, status: int) -> str:
+    """What `row` holds up to the status, as SQL."""
+    return (
+        f"{transfer.origin_account},{transfer.destination_account},{text(transfer.memo)},"
+        f"{transfer.transfer_value!s},{moment(transfer.time_stamp)}"
     )

@@ -124,6 +124,9 @@ class Domain(Protocol):
     def row(self, message: Any, status: int) -> Row:
         """The row of a message with that status, in the order of `table.columns`."""
 
+    def said(self, message: Any, status: int) -> str:
+        """What that row holds up to the status, as SQL: as `literals` would write it, but made at once."""
+
     def decide(self, event: Event[Any], state: Any) -> Decision:
         """The rules, in DOMAIN.md's order. Pure. Raises `Rejected` for a dead letter, `MoreNeeded` for more state.
 

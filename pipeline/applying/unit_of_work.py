@@ -9,7 +9,7 @@ again, after a crash: the INSERT finds it, nothing of the chunk has happened, an
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ from pipeline.messages.identity import is_named
 from pipeline.messages.records import Event
 from pipeline.mysql.database import Lane, Transaction
 from pipeline.mysql.errors import DuplicateKey
-from pipeline.mysql.literals import literals
+from pipeline.mysql.literals import binary, literals
 from pipeline.runtime.errors import Rejected, Transient
 from pipeline.runtime.redacted_errors import RedactedErrors
 
@@ -89,7 +89,7 @@ class UnitOfWork:
 
     def _work(self, transaction: Transaction, chunk: Sequence[Event[Any]]) -> tuple[Applied, bool]:
         """What becomes of the chunk, and whether there is anything to commit."""
-        known = self._known(transaction, [event for event in chunk if self._may_be_known(event)])
+        known = self._known(transaction, self._perhaps_known(chunk))
         fresh = [event for event in chunk if self._key(event) not in known] if known else chunk
         repeated = self._repeated(transaction, [event for event in chunk if self._key(event) in known] if known else ())
         if not fresh:
@@ -137,8 +137,8 @@ class UnitOfWork:
         if not self._rereading and self._known(transaction, decided.rejected):
             raise Repeated("a rejected event has a row")
 
-    def _may_be_known(self, event: Event[Any]) -> bool:
-        return self._rereading or is_named(event.identity, event.record)
+    def _perhaps_known(self, chunk: Sequence[Event[Any]]) -> Sequence[Event[Any]]:
+        return chunk if self._rereading else [event for event in chunk if is_named(event.identity, event.record)]
 
     def _key(self, event: Event[Any]) -> Key:
         return self._tables[event.type].name, event.identity
@@ -177,7 +177,7 @@ class UnitOfWork:
 
     def _said(self, event: Event[Any], status: int) -> bytes:
         """What the event's row says up to the status, as SQL, its event id last."""
-        return literals((*self._routes[event.type].row(event.message, status)[:-1], event.identity))
+        return f"{self._routes[event.type].said(event.message, status)},{binary(event.identity)}".encode()
 
     def _decide(
         self, transaction: Transaction, events: Sequence[Event[Any]], said: Sequence[bytes], state: State
@@ -192,17 +192,16 @@ class UnitOfWork:
 
     def _decide_once(self, events: Sequence[Event[Any]], said: Iterable[bytes], state: State | None) -> Decided:
         decided = Decided()
-        claimed: dict[Key, Event[Any]] = {}
+        claimed: dict[bytes, Event[Any]] = {}
         for event, row_said in zip(events, said, strict=False):
-            key = self._key(event)
-            if key in claimed:
+            domain = self._routes[event.type]
+            if event.identity in claimed:  # which is of one type, as a position is of one message
                 decided.applied.outcomes[event.type, DUPLICATE] += 1
-                row = self._routes[event.type].row
-                if row(event.message, 0) != row(claimed[key].message, 0):
+                if domain.row(event.message, 0) != domain.row(claimed[event.identity].message, 0):
                     decided.applied.conflicts.append(event)
                 continue
             try:
-                decision = self._routes[event.type].decide(event, state)
+                decision = domain.decide(event, state)
             except MoreNeeded as more:
                 decided.missing.append(more.needs)
                 continue
@@ -211,25 +210,25 @@ class UnitOfWork:
                 decided.applied.letters.append(self._to_letter(event, rejected))
                 decided.rejected.append(event)
                 continue
-            claimed[key] = event
-            if state is not None:
+            claimed[event.identity] = event
+            if state is not None and decision.effects:
                 state.apply(event, decision)
             decided.rows.append((event, decision, row_said))
-            decided.applied.outcomes[event.type, str(decision.status)] += 1
+        statuses = Counter((event.type, decision.status) for event, decision, _ in decided.rows)
+        decided.applied.outcomes.update({(type_, str(status)): number for (type_, status), number in statuses.items()})
         return decided
 
     def _write(self, transaction: Transaction, decided: Decided, applied_at: datetime) -> None:
         """One INSERT per table, by event id; the rows' order in time is one microsecond a message."""
-        rows: dict[str, list[tuple[bytes, bytes]]] = {}
+        rows: defaultdict[str, list[tuple[bytes, bytes]]] = defaultdict(list)
         tables = {table.name: table for table in self._tables.values()}
+        names = {type_: table.name for type_, table in self._tables.items()}
         for (event, decision, said), applied in zip(decided.rows, lock_order_times(applied_at), strict=False):
-            table, identity = self._tables[event.type], event.identity
             found = b",%b" % literals(decision.decided) if decision.decided else b""
-            row = b"%b,%d%b%b" % (said, decision.status, found, applied)
-            rows.setdefault(table.name, []).append((identity, row))
+            rows[names[event.type]].append((event.identity, b"%b,%d%b%b" % (said, decision.status, found, applied)))
             for table, extra in decision.side_rows:
                 tables[table.name] = table
-                rows.setdefault(table.name, []).append((identity, literals((*extra, identity)) + applied))
+                rows[table.name].append((event.identity, literals((*extra, event.identity)) + applied))
         for name in sorted(rows):
             transaction.insert(name, tables[name].written, [row for _, row in sorted(rows[name])])
 

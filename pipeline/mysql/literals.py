@@ -32,19 +32,26 @@ def _number(value: Decimal) -> str:
     return f"{value:f}" if "E" in text else text  # with an exponent it would be a DOUBLE
 
 
-def _text(value: str) -> str:
+def text(value: str) -> str:
+    """A text, of any characters."""
     if "\\" in value or "\0" in value:
         return f"_utf8mb4 x'{value.encode().hex()}'"
     return f"'{value}'" if "'" not in value else "'" + value.replace("'", "''") + "'"
 
 
-def _binary(value: bytes) -> str:
+def text_or_null(value: str | None) -> str:
+    """A text, or NULL."""
+    return "NULL" if value is None else text(value)
+
+
+def binary(value: bytes) -> str:
+    """Bytes."""
     return f"x'{value.hex()}'"
 
 
 @lru_cache(4096)
-def _moment(value: datetime) -> str:
-    """Cached, since many messages have the same second."""
+def moment(value: datetime) -> str:
+    """A naive moment. Cached, since many messages have the same second."""
     if value.tzinfo is not None:
         raise ValueError("no SQL literal of a moment with a zone")
     return f"'{value.isoformat(' ')}'"
@@ -54,7 +61,7 @@ _WRITERS: Final[dict[type, Callable[[Any], str]]] = {
     type(None): _null,
     int: str,
     Decimal: _number,
-    str: _text,
-    bytes: _binary,
-    datetime: _moment,
+    str: text,
+    bytes: binary,
+    datetime: moment,
 }

@@ -76,6 +76,9 @@ class Reading:
     def row(self, message: Any, status: int) -> Row:
         raise AssertionError("reading makes no row")
 
+    def said(self, message: Any, status: int) -> str:
+        raise AssertionError("reading makes no row")
+
     def decide(self, event: Event[Any], state: Ledger) -> Decision:
         raise AssertionError("reading decides nothing")
 
