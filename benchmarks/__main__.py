@@ -92,7 +92,8 @@ def bench(
       with empty tables, once with those rows)
     - **memory**: (c) over twice the messages: the largest resident sizes, and whether they grow
     - **(d) latency**: from arrival to commit, at steady rates, with BATCH_LENGTH=0.5 unless --set says otherwise
-    - **compare** (half an hour): (b) and (c) by message type, with hot accounts, refusals, letters, shards, aggregates
+    - **compare** (half an hour): (b) and (c) by message type, with hot accounts, refusals, letters, shards, aggregates,
+      and with the partitions and threads that are deployed
     - **cluster**: (c) on a Spark Master and two Workers of one core each
     - **driver**: its own part of a batch, with a thousand shards
     - **stages**: the processor time of a worker of (c), stage by stage, each alone, without waiting

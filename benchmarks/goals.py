@@ -33,6 +33,8 @@ RATIOS = (
     AtLeast("zipf (c)", 0.5, "mixed (c)"),
     AtLeast("merchant (c)", 0.5, "mixed (c)"),
     AtLeast("refused (c)", 0.9, "mixed (c)"),
+    AtLeast("deployed (c)", 0.5, "deployed (b)"),
+    AtLeast("deployed, 2 shards (c)", 0.5, "deployed, 2 shards (b)"),
 )
 OF_OLD_WAY = {"MariaDB": AtLeast("(c)", 10, "(a)"), "MySQL": AtLeast("(c)", 100, "(a)")}
 MOSTS = (

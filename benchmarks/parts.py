@@ -24,6 +24,7 @@ from tests.servers import Endpoint
 TUNED = {"BATCH_LENGTH": "1", "PARTITIONS": str(os.cpu_count()), "MAX_THREADS": "1"}
 """A partition and a connection for each core, as the ceiling has a writer: where the database is no network away, more
 only wait for each other."""
+DEPLOYED_FILE = servers.ROOT / "k8s" / "base" / "settings.env"
 PROMPT = {**TUNED, "BATCH_LENGTH": "0.5"}
 """The same where latency counts."""
 OLD_MESSAGES = 2_000
@@ -31,12 +32,23 @@ EMULATED = 20_000
 """Most messages for an emulator: it takes some 1,300 a second."""
 CHUNK_SIZE: int = Settings.model_fields["chunk_size"].default
 
+
+def deployed() -> dict[str, str]:
+    """Partitions and threads as they are deployed: the settings that decide how a message comes to its lane."""
+    lines = [line.partition("=") for line in DEPLOYED_FILE.read_text().splitlines()]
+    return {name: value for name, _, value in lines if name in ("PARTITIONS", "MAX_THREADS")}
+
+
 VARIATIONS: dict[str, dict[str, Any]] = {
     **{name: {"scenario": name} for name in SCENARIOS},
     **{f"{number} shards": {"shards": number} for number in (1, 2, 8)},
     "aggregated": {"aggregate": 50},
+    "deployed": {"settings": deployed()},
+    "deployed, 2 shards": {"settings": deployed(), "shards": 2},
 }
-"""What `compare` holds against each other; the usual traffic comes in 4 shards, not aggregated."""
+"""What `compare` holds against each other; the usual traffic comes in 4 shards, not aggregated.
+
+As deployed, a partition has several lanes; and where there are fewer shards than partitions, records are spread."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,7 @@ class Bench:
         results = []
         for name in kinds:
             varied = replace(self, **VARIATIONS[name])
+            varied = replace(varied, settings={**varied.settings, **self.settings})
             for result in (varied.ceiling(), varied.path("(c)")):
                 results.append(replace(result, name=f"{name} {result.name}"))
         return results

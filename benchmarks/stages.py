@@ -22,20 +22,18 @@ from pipeline.aws import Aws
 from pipeline.dstream.tasks import SELDOM
 from pipeline.kinesis.aggregation import EVERY_HASH
 from pipeline.kinesis.reader import KinesisReader
-from pipeline.messages.decoding import decode
 from pipeline.messages.identity import identity
 from pipeline.messages.records import START, Event, Extent, Range, Record, unblock
 from pipeline.mysql.database import Database, Lane, connections
 from pipeline.mysql.literals import binary
-from pipeline.runtime.errors import Rejected
 from pipeline.runtime.garbage import freeze_heap
 from tests.schema import Schema
 
 READ = "1 read: GetRecords, its answer, records"
 PACKED = "2 blocks, in order of arrival"
-DECODED = "3 decode JSON"
+KEYED = "3 ordering key, where records are spread"
 IDENTIFIED = "4 identity"
-UNDERSTOOD = "5 fields to message"
+UNDERSTOOD = "5 message: decoded, its fields read"
 QUOTED = "6 row as SQL"
 DECIDED = "7 needs, rules, ledger, rows put together"
 SENT = "8 database client"
@@ -86,9 +84,9 @@ class _Worker:
     def work(self, records: Sequence[Record]) -> None:
         """All stages after reading. Those that lie within another are done once more, alone."""
         whole = Spans(float)
-        with _clocked(whole, DECODED):
+        with _clocked(whole, KEYED):
             for record in records:
-                _decoded(record)
+                self._routes.key_of(record)
         with _clocked(whole, IDENTIFIED):
             for record in records:
                 identity(STREAM, record, None, None)
@@ -103,17 +101,10 @@ class _Worker:
         with _clocked(whole, DECIDED):
             self._unit_of_work.apply(events)
         whole[SENT] = sum(seconds for name, seconds in self._statements.items() if name not in (LOCKED, WHOLE))
-        whole[UNDERSTOOD] -= whole[DECODED] + whole[IDENTIFIED]
+        whole[UNDERSTOOD] -= whole[IDENTIFIED]
         whole[DECIDED] -= whole[QUOTED] + whole[SENT]
         for stage, seconds in whole.items():
             self._spent[stage] += seconds
-
-
-def _decoded(record: Record) -> None:
-    try:
-        decode(record.data)
-    except Rejected:
-        return
 
 
 @contextmanager
