@@ -1,43 +1,38 @@
-"""The command line: `python -m demo`."""
+"""The command line: `python -m demo` is the money's, `candles` and `trades` are the analytics'.
+
+These are there where their packages are: `make demo SERVICE=candles` installs them.
+"""
 
 from __future__ import annotations
 
-import signal
-import sys
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from importlib.util import find_spec
 from shlex import quote
 from typing import Annotated
 
-import mysql.connector
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from demo.job import Progress, job
 from demo.reconciliation import Reconciliation, reconcile, take_snapshot
 from demo.stage import SHARDS, SMALL_BATCHES, Stage, stage
+from demo.telling import Say, act
 from demo.view import table_of, watch
-from pipeline.runtime.errors import PipelineError
-from producers.kinesis import PutError, Sent
+from producers.kinesis import Sent
 from tests.faults.tables import Snapshot, Tables, read_tables
 
 app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
-Say = Callable[[str], None]
 
 NEXT = """\
 Where to look next: README.md (what the service promises), `make run` (against a real stream and database),
 `make test` (every test, crashes included), `.venv/bin/python -m producers --help` (more traffic)."""
-PLAIN_WIDTH = 100
-"""Columns where the output is no terminal."""
-EXPECTED = (RuntimeError, PipelineError, mysql.connector.Error, BotoCoreError, ClientError, PutError, OSError)
-"""What goes wrong where a machine lacks something: a line says it, a trace would say no more."""
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def main(
+    context: typer.Context,
     messages: Annotated[int, typer.Option(min=100, help="How many messages to put.")] = 50_000,
     seed: Annotated[int, typer.Option(help="Another seed is another bank and other traffic.")] = 1,
     keep: Annotated[
@@ -59,27 +54,12 @@ def main(
 
         .venv/bin/python -m demo --messages 5000 --keep
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
-    code = 1
-    try:
-        code = 0 if play(messages, seed, keep, console) else 1
-    except KeyboardInterrupt:
-        console.print("interrupted: job and servers are gone")
-        code = 130
-    except EXPECTED as error:
-        console.print(f"demo: {error}", style="red", markup=False, soft_wrap=True)
-    raise typer.Exit(code)
+    if context.invoked_subcommand is None:
+        act(partial(play, messages, seed, keep))
 
 
-def play(messages: int, seed: int, keep: bool, console: Console) -> bool:
-    """All of it; whether everything adds up. Raises `EXPECTED`."""
-    began = time.monotonic()
-
-    def say(text: str) -> None:
-        console.print(f"{time.monotonic() - began:6.1f} s {text}", markup=False, soft_wrap=True)
-
+def play(messages: int, seed: int, keep: bool, console: Console, say: Say) -> bool:
+    """All of it; whether everything adds up."""
     say("starting MariaDB, Kinesis, DynamoDB and SES")
     with stage() as here:
         sent, opening = _prepare(here, messages, seed, say)
@@ -142,6 +122,12 @@ def _keep(here: Stage, console: Console) -> None:
     with suppress(KeyboardInterrupt):
         threading.Event().wait()
 
+
+if find_spec("confluent_kafka"):
+    from demo.market import play_candles, play_trades
+
+    app.command("candles")(play_candles)
+    app.command("trades")(play_trades)
 
 if __name__ == "__main__":
     app()

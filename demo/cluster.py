@@ -19,9 +19,9 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from demo.__main__ import EXPECTED, Say
 from demo.job import LOOK, Job
 from demo.stage import SMALL_BATCHES, Stage, stage
+from demo.telling import EXPECTED, Say
 from tests.processes import Process, free_port
 from tests.servers import HERE, ROOT, SparkCluster, spark_cluster
 

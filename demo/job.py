@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -52,6 +53,14 @@ class Job:
             tail = self.log.read_text(errors="replace")[-2000:].strip()
             raise JobFailed(f"the job has ended with {status}: {last.get('reason') or tail}")
 
+    def terminate(self) -> None:
+        """Ask it to finish what it does and end, as Kubernetes does; `follow` tells when it has."""
+        os.kill(self._process.pid, signal.SIGTERM)
+
+    def kill9(self) -> None:
+        """End it, and all that it started, in the middle of whatever it does."""
+        self._process.kill9()
+
     def status(self) -> int | None:
         """The exit code, or the number of the signal that ended it; left for the process' owner to collect."""
         ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -66,13 +75,15 @@ def _parsed(line: str) -> Line:
 
 
 @contextmanager
-def job(environment: Mapping[str, str], folder: Path) -> Iterator[Job]:
-    """The job with these settings, its log and Spark's files in `folder`; ended with the context."""
+def job(
+    environment: Mapping[str, str], folder: Path, command: Sequence[str] = COMMAND, name: str = "job"
+) -> Iterator[Job]:
+    """A job with these settings, its log `name` and Spark's files in `folder`; ended with the context."""
     if "JAVA_HOME" not in os.environ:
         program("java", "openjdk-17-jre-headless")
-    log = folder / "job.log"
+    log = folder / f"{name}.log"
     everything = {**environment, "SPARK_LOCAL_DIRS": str(folder)}
-    process = Process("the job", [sys.executable, *COMMAND], log, log.exists, everything, ROOT)
+    process = Process("the job", [sys.executable, *command], log, log.exists, everything, ROOT)
     process.start()
     try:
         yield Job(process)

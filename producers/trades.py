@@ -74,11 +74,6 @@ def trades(
     )
 
 
-def closing(begin: datetime, seconds: float, name: str = "CLOSE") -> Made:
-    """A trade a minute behind the end, which closes every window of the trades before it."""
-    return _made(Trade(name, "SELL", "1.00", "1", milliseconds(begin) + int(seconds * 1000) + 60_000), "closing")
-
-
 def late_demonstration(name: str, begin: datetime) -> tuple[Made, Made, Made]:
     """A trade, one 20 s later, which closes the first one's windows, and one that comes 12 s late for all of its own.
 

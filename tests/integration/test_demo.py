@@ -2,98 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 
 import mysql.connector
-import psutil
 import pytest
 from rich.console import Console
 
 from demo.job import JobFailed, Progress, job
 from demo.view import in_words, table_of
 from pipeline.mysql.location import parse_mysql_location
-from tests.processes import Process
-from tests.servers import ROOT
+from tests.integration.demonstrated import demo, runs
 
-WITHIN = 240.0
 WORKING = "python stream_consumer.py"
 """What the demo says when the job starts: everything is put, and the opening balances are known."""
 
 
-class Demo:
-    """A demo under way; `descendants` are all the processes it has had so far."""
-
-    def __init__(self, process: Process, folder: Path) -> None:
-        self.process, self.folder = process, folder
-        self.descendants = set[psutil.Process]()
-
-    @property
-    def text(self) -> str:
-        return self.process.log.read_text(errors="replace")
-
-    def wait_until(self, done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + WITHIN
-        while not done():
-            assert time.monotonic() < deadline, self.text
-            self._look()
-            time.sleep(0.05)
-
-    def wait_for(self, said: str) -> None:
-        """Until it has printed this."""
-        self.wait_until(lambda: said in self.text)
-        self._look()
-
-    def wait(self) -> int:
-        """Until it has ended; the exit code, or the number of the signal."""
-        self.wait_until(lambda: self._status() is not None)
-        return int(self._status() or 0)
-
-    def nothing_is_left(self) -> bool:
-        """Whether every process that it had has ended."""
-        return len(self.descendants) >= 3 and not any(_runs(process) for process in self.descendants)
-
-    def _look(self) -> None:
-        try:
-            self.descendants.update(psutil.Process(self.process.pid).children(recursive=True))
-        except psutil.NoSuchProcess:
-            return
-
-    def _status(self) -> int | None:
-        ended = os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        return None if ended is None else ended.si_status
-
-
-def _runs(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-@contextmanager
-def demo(folder: Path, messages: int, **environment: str) -> Iterator[Demo]:
-    temporary, log = folder / "temporary", folder / "log"
-    temporary.mkdir()
-    command = [sys.executable, "-m", "demo", "--messages", str(messages)]
-    process = Process("demo", command, log, log.exists, {"TMPDIR": str(temporary), **environment}, ROOT)
-    process.start()
-    try:
-        yield Demo(process, temporary)
-    finally:
-        process.kill9()
-
-
 def test_a_small_demo_accounts_for_every_message_and_leaves_nothing(tmp_path: Path) -> None:
-    with demo(tmp_path, 2_000) as running:
+    with demo(tmp_path, "--messages", "2000") as running:
         assert running.wait() == 0, running.text
         said = re.search(
             r"2,000 messages: ([\d,]+) rows, (\d+) letters, (\d+) skipped, (\d+) repeats; "
@@ -108,7 +37,7 @@ def test_a_small_demo_accounts_for_every_message_and_leaves_nothing(tmp_path: Pa
 
 
 def test_a_cent_that_nobody_sent_is_found_and_fails_the_demo(tmp_path: Path) -> None:
-    with demo(tmp_path, 500) as running:
+    with demo(tmp_path, "--messages", "500") as running:
         running.wait_for(WORKING)
         found = re.search(r"mysql://\S+", running.text)
         assert found is not None
@@ -132,9 +61,9 @@ def test_a_cent_that_nobody_sent_is_found_and_fails_the_demo(tmp_path: Path) -> 
 def test_nothing_outlives_a_demo_that_is_interrupted_or_killed(
     tmp_path: Path, signalled: signal.Signals, code: int
 ) -> None:
-    with demo(tmp_path, 8_000) as running:
+    with demo(tmp_path, "--messages", "8000") as running:
         running.wait_for(" of 8,000 messages, ")
-        assert any("java" in process.name() for process in running.descendants if _runs(process))
+        assert any("java" in process.name() for process in running.descendants if runs(process))
         running.process.signal(signalled)
         assert running.wait() == code, running.text
         running.wait_until(running.nothing_is_left)
@@ -142,7 +71,7 @@ def test_nothing_outlives_a_demo_that_is_interrupted_or_killed(
 
 
 def test_what_is_missing_is_said_in_one_line_with_what_to_do(tmp_path: Path) -> None:
-    with demo(tmp_path, 100, PATH="/nowhere") as running:
+    with demo(tmp_path, "--messages", "100", PATH="/nowhere") as running:
         assert running.wait() == 1
         assert re.search(r"^demo: \S+ is missing: run `make setup`.*$", running.text, re.MULTILINE)
         assert "Traceback" not in running.text

@@ -64,9 +64,9 @@ def differences(
     lines = []
     seen: set[Key] = set()
     for key, value in found:
-        message = json.loads(value or b"{}")
-        name = str(message.get("stockName"))
-        window = Key(name, _ms(str(message.get("start"))))
+        said = message(value or b"{}")
+        name = str(said["stockName"])
+        window = Key(name, _ms(str(said["start"])))
         wanted = expected.get(window)
         if key != name.encode():
             lines.append(f"{window}: the key is {key!r}")
@@ -74,12 +74,22 @@ def differences(
             lines.append(f"{window} is there twice")
         elif wanted is None:
             lines.append(f"{window} should not be there")
-        elif message.keys() != wanted.keys() or any(
-            not _same(message[field], value, within) for field, value in wanted.items()
+        elif said.keys() != wanted.keys() or any(
+            not _same(said[field], value, within) for field, value in wanted.items()
         ):
-            lines.append(f"{window}: {message} and not {wanted}")
+            lines.append(f"{window}: {said} and not {wanted}")
         seen.add(window)
     return [*lines, *(f"{window} is missing" for window in expected.keys() - seen)]
+
+
+def message(value: bytes) -> dict[str, Any]:
+    """What a record of the windows' topic says."""
+    return dict(json.loads(value))
+
+
+def starts(values: Iterable[bytes | None]) -> set[int]:
+    """When the windows of these records start, ms."""
+    return {_ms(str(message(value)["start"])) for value in values if value}
 
 
 def _same(found: object, expected: object, within: float) -> bool:

@@ -17,7 +17,7 @@ from producers.candles import MINUTES, NEW_YORK, Disorder, candles, days_of
 from producers.made import Made
 from producers.odd_candles import BROKEN, UNUSUAL
 from producers.trades import BROKEN as BROKEN_TRADES
-from producers.trades import TOPIC, Mishaps, Trade, closing, late_demonstration, milliseconds, trades
+from producers.trades import Mishaps, Trade, late_demonstration, milliseconds, trades
 
 FRIDAY = date(2023, 8, 25)
 BEGIN = datetime(2023, 8, 25, 13, 30, tzinfo=UTC)
@@ -149,12 +149,6 @@ def test_no_trade_is_overtaken_by_more_than_the_watermark_allows_but_those_that_
         newest = max(newest, at)
     assert 3_000 < max(behind["trade"]) <= 4_000
     assert sum(ms > 12_000 for ms in behind["late"]) > len(behind["late"]) * 0.9, "but for some at the end"
-
-
-def test_the_closing_trade_closes_every_window() -> None:
-    last = closing(BEGIN, 60)
-    assert int(fields_of(last)[4]) - 5_000 > milliseconds(BEGIN) + 60_000 + 10_000
-    assert last.topic == TOPIC
 
 
 def test_the_demonstration_s_late_trade_is_12_s_late_and_too_late_for_both_of_its_windows() -> None:
