@@ -1,9 +1,7 @@
 """The analytics: each service reads topics of Kafka, day and night, or until it has caught up.
 
-Run it with `python stream_analytics.py SERVICE`, the way in a container, or with spark-submit. SIGTERM and Ctrl-C
-finish the batch in flight. Exit codes: 0 stopped, or caught up; 1 could not go on; 2 wrong settings.
-
-Spark and the clients of Kafka and databases take seconds to load: that waits until the settings are known to be right.
+Run it with `python stream_analytics.py SERVICE`, or with spark-submit. SIGTERM and Ctrl-C finish the batch in flight.
+Exit codes: 0 stopped, or caught up; 1 could not go on; 2 wrong settings, which are checked before anything is loaded.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.settings.analytics import AnalyticsSettings
     from pipeline.structured.service import Service
 
-Composed = tuple["AnalyticsSettings", "Service"]
+    Composed = tuple[AnalyticsSettings, Service]
 
 
 def candles(environ: Mapping[str, str]) -> Composed:
@@ -37,36 +35,35 @@ def candles(environ: Mapping[str, str]) -> Composed:
     return settings, service(settings)
 
 
-def trades(environ: Mapping[str, str]) -> Composed:
-    """Trades into sliding windows of average prices, to a topic."""
+def trades(environ: Mapping[str, str], *, console: bool = False) -> Composed:
+    """Trades into sliding windows of average prices, to a topic, and to the console if wanted."""
     from market.settings import TradeSettings
 
     settings = TradeSettings.read(environ)
     from market.trades import service
 
-    return settings, service(settings)
+    return settings, service(console=console)
 
 
-SERVICES: dict[str, Callable[[Mapping[str, str]], Composed]] = {"candles": candles, "trades": trades}
-
-
-def run(name: str, *, until_caught_up: bool) -> None:
-    """Put the service together and run it. Raises `PipelineError`."""
-    settings, service = SERVICES[name](os.environ)
-    from pipeline.structured.run import Engine
-
-    Engine(settings, service).run(until_caught_up=until_caught_up)
+SERVICES: dict[str, Callable[..., Composed]] = {"candles": candles, "trades": trades}
 
 
 def main() -> int:
-    """Run a service, and say in one line why if that could not go on; the exit code."""
+    """Put a service together, run it, and say in one line why if that could not go on; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("service", choices=sorted(SERVICES))
     parser.add_argument("--until-caught-up", action="store_true", help="end when all that the topics hold is in effect")
+    parser.add_argument("--console", action="store_true", help="trades: show each window as it closes, too")
     arguments = parser.parse_args()
+    if arguments.console and arguments.service != "trades":
+        parser.error("--console is for trades")
     logs.configure()
     try:
-        run(arguments.service, until_caught_up=arguments.until_caught_up)
+        more = {"console": True} if arguments.console else {}
+        settings, service = SERVICES[arguments.service](os.environ, **more)
+        from pipeline.structured.run import Engine
+
+        Engine(settings, service).run(until_caught_up=arguments.until_caught_up)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -21,6 +21,7 @@ is the batch read again, for its letters.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import reduce
 from typing import Final
 
@@ -28,7 +29,6 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sql
 from pyspark.sql.functions import col, lit
 
-from market.settings import TradeSettings
 from pipeline.structured.service import Batch, Flow, Service
 
 READS, WRITES = "stocks", "stocks_averages"
@@ -39,6 +39,8 @@ HIGHEST: Final = 1e300
 """So that the sum of a window's prices is finite."""
 LAST_MS: Final = 253_402_300_799_999
 OBSERVED: Final = "trades"
+SHOWN = ("name", "average", "lowest", "highest", "count")
+MOST_SHOWN: Final = 1000
 NUMBER: Final = r"\A[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\z"
 MILLIS: Final = r"\A\d{1,15}\z"
 FIELDS = ("name", "side", "price", "quantity", "time")
@@ -75,8 +77,8 @@ def letters(records: DataFrame) -> DataFrame:
     return found.select(*place, reason.alias("reason"), sql.nullif(field, lit("")).alias("field"), error.alias("error"))
 
 
-def rows(closed: DataFrame) -> DataFrame:
-    """Windows → what is written: JSON by name, with the end of the window as its mark."""
+def rows(closed: DataFrame, topic: str) -> DataFrame:
+    """Windows → what is written to `topic`: JSON by name, with the end of the window as its mark."""
     value = sql.to_json(
         sql.struct(
             sql.date_format("window.start", _TIME).alias("start"),
@@ -91,34 +93,44 @@ def rows(closed: DataFrame) -> DataFrame:
     return closed.select(
         col("name").cast("binary").alias("key"),
         value.cast("binary").alias("value"),
-        lit(WRITES).alias("topic"),
+        lit(topic).alias("topic"),
         lit(0).alias("partition"),
         sql.unix_millis("window.end").alias("offset"),
     )
 
 
-def apply(batch: Batch) -> None:
-    """Windows that have closed to the topic, then letters. Raises `PipelineError`."""
-    batch.write(WRITES, rows(batch.frame), {(WRITES, 0): batch.watermark + 1})
-    if batch.observed(OBSERVED)["letters"]:
-        batch.letters(letters(batch.records()))
+@dataclass(frozen=True)
+class Trades:
+    """What becomes of each batch: windows that have closed to the topic `writes`, then letters."""
 
+    writes: str
 
-def shown(batch: Batch) -> None:
-    """The same, with the windows on the console as well."""
-    closed = batch.frame.persist()
-    try:
-        batch.write(WRITES, rows(closed), {(WRITES, 0): batch.watermark + 1})
+    def apply(self, batch: Batch) -> None:
+        """Raises `PipelineError`."""
+        self._write(batch, batch.frame)
+
+    def apply_and_show(self, batch: Batch) -> None:
+        """The same, and the windows to the console. Raises `PipelineError`."""
+        closed = batch.frame.persist()
+        try:
+            self._write(batch, closed)
+            if not closed.isEmpty():
+                shown = closed.orderBy("window", "name").select(col("window.end").alias("until"), *SHOWN)
+                shown.show(MOST_SHOWN, truncate=False)
+        finally:
+            closed.unpersist()
+
+    def _write(self, batch: Batch, closed: DataFrame) -> None:
+        batch.write(self.writes, rows(closed, self.writes), {(self.writes, 0): batch.watermark + 1})
         if batch.observed(OBSERVED)["letters"]:
             batch.letters(letters(batch.records()))
-    finally:
-        closed.unpersist()
 
 
-def service(settings: TradeSettings) -> Service:
-    """The service, put together."""
-    del settings
-    return Service("trades", [Flow("windows", [READS], apply, windows)], writes=[WRITES], packages=["market"])
+def service(*, console: bool = False) -> Service:
+    """The service, put together; with `console`, windows are shown as well."""
+    trades = Trades(WRITES)
+    flow = Flow("windows", [READS], trades.apply_and_show if console else trades.apply, windows)
+    return Service("trades", [flow], writes=[WRITES], packages=["market"])
 
 
 def _fields() -> list[Column]:
