@@ -8,11 +8,13 @@ from alembic import context
 from sqlalchemy import Connection
 
 from migrations import REVISION_TABLE
+from migrations.preconditions import require
 from migrations.runner import connected, located
 from pipeline.runtime.errors import Fatal
 
 
 def _run(connection: Connection) -> None:
+    require(connection)
     connection.commit()  # else Alembic would leave its own transactions to whoever began this one
     context.configure(connection=connection, transaction_per_migration=True, version_table=REVISION_TABLE)
     with context.begin_transaction():

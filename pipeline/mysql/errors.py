@@ -47,7 +47,7 @@ TRANSIENT: Final = frozenset(
 )
 """Heals by itself: deadlock, lock wait, read-only, shutting down, too many connections, killed, cut off."""
 
-LOST: Final = frozenset({1047, 1053, 1152, 1158, 1159, 1160, 1161, 1290, 1792, 1836, 1927, 4031})
+LOST: Final = frozenset({1047, 1053, 1152, 1158, 1159, 1160, 1161, 1290, 1792, 1836, 1927, 3032, 4031})
 """After these, as after every error of the client itself (2000–2999), the connection is of no more use.
 
 A server that has become read-only (1290, 1836), or has left its cluster (1047), may stay up while its name already

@@ -8,7 +8,7 @@ from typing import Any, Final
 import mysql.connector
 from mysql.connector.abstracts import MySQLConnectionAbstract
 
-from pipeline.mysql.errors import AccessDenied, translated
+from pipeline.mysql.errors import AccessDenied, StatementRefused, translated
 from pipeline.mysql.location import Credentials, Login, MysqlLocation
 from pipeline.mysql.session_settings import SERVICE, keep
 from pipeline.runtime.errors import Fatal, Halted, PipelineError, Transient
@@ -54,7 +54,12 @@ class Database:
         Raises `Fatal` where the connector's C extension is missing: a service that is slow for that reason is not found
         out by anything else.
         """
-        connection = self._logged_in()
+        try:
+            return self._verified(self._logged_in())
+        except StatementRefused as error:  # an account that is locked, say: no row of anybody's is the reason
+            raise Halted(str(error)) from None
+
+    def _verified(self, connection: Any) -> MySQLConnectionAbstract:
         try:
             with translated():
                 _prepare(connection)

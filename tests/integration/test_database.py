@@ -15,6 +15,7 @@ import mysql.connector
 import pytest
 
 from pipeline.mysql.database import ConnectionLost, Connections, Database, DuplicateKey, Lane, RowRefused, Transaction
+from pipeline.mysql.errors import StatementRefused
 from pipeline.mysql.literals import literals
 from pipeline.mysql.location import parse_mysql_location
 from pipeline.runtime.errors import Fatal, Halted, PipelineError, Transient
@@ -169,6 +170,14 @@ def test_a_server_that_is_away_is_transient_and_one_that_refuses_halts(where: Da
             away.connect()
     with pytest.raises(Halted):
         Database(where.host, where.port, "nobody", "wrong", where.schema).connect()
+
+
+def test_an_account_that_is_locked_halts_and_no_statement_is_to_blame(clerk: Database, database: Schema) -> None:
+    clerk.connect().close()
+    database.execute(f"ALTER USER `{clerk.user}` ACCOUNT LOCK")
+    with pytest.raises(Halted) as locked:
+        clerk.connect()
+    assert not isinstance(locked.value, StatementRefused)
 
 
 @pytest.fixture
