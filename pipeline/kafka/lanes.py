@@ -54,7 +54,8 @@ class Lanes:
     settings of Kafka's client. `run`: this driver's own name. `number`: of this write among its writes to this output.
     `ours`: lanes that this driver has committed already, where nobody else's marks may be found. `identities`: of the
     topics that marks speak of; a mark of one that has been made anew since counts for nothing. `through`: everything
-    before these places is out once this write has gone through. `settle`: also a lane without rows says so.
+    before these places is out once this write has gone through. `settle`: also a lane without rows says
+    so. `keep`: marks are committed that have not moved, too.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Lanes:
     identities: Mapping[str, str]
     through: Mapping[Place, int]
     settle: bool
+    keep: bool
     count: int = COUNT
 
     def of(self, key: bytes | None, topic: str, partition: int) -> int:
@@ -95,7 +97,7 @@ class Lanes:
             raise Overtaken(f"another process runs as {self.name} and has taken over: one of the two is too many")
         fresh = _Fresh(rows, {place: mark.offset for place, mark in marks.items()})
         wanted = {place: self._mark(place, offset, marks.get(place)) for place, offset in self.through.items()}
-        held.write(fresh, {place: mark for place, mark in wanted.items() if mark != marks.get(place)})
+        held.write(fresh, {place: mark for place, mark in wanted.items() if self.keep or mark != marks.get(place)})
         return Written(lane, dict(fresh.passed), fresh.dropped, committed=True)
 
     def _counts(self, place: Place, mark: Mark) -> bool:

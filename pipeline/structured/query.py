@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -18,15 +18,17 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
+from pipeline.kafka.places import Place
 from pipeline.kafka.topics import Topics
 from pipeline.runtime.errors import Fatal, Halted, PipelineError, TaskDied, Transient
 from pipeline.runtime.redacted_errors import RedactedErrors
 from pipeline.runtime.retries import backoff
 from pipeline.settings.analytics import AnalyticsSettings
 from pipeline.spark.context import deaths_told
-from pipeline.structured.batch import Output, RunningBatch
-from pipeline.structured.beginning import begin, found_losses, unaccepted
+from pipeline.structured.batch import RunningBatch
+from pipeline.structured.beginning import at, begin, found_losses, unaccepted
 from pipeline.structured.checkpoint import Checkpoint, Planned
+from pipeline.structured.outputs import Outputs
 from pipeline.structured.service import Flow
 from pipeline.structured.source import batch_again, records
 
@@ -34,6 +36,8 @@ MOST_DEATHS = 10
 """Batches or queries that may die in a row, without one that went well, while all that they need answers."""
 LONGEST_PAUSE = 15.0
 """Seconds between two tries of a batch or a query."""
+MARKS = 60.0
+"""Seconds between two looks at whether marks are to be kept."""
 COMMIT = 15.0
 """Seconds that Spark has to note the end of the last batch before it is stopped."""
 SHARED = "concurrently using"
@@ -47,13 +51,13 @@ class Watcher(Protocol):
 
     def began(self, flow: str) -> None: ...
 
-    def batch_begins(self, flow: str) -> None: ...
+    def batch_began(self, flow: str) -> None: ...
 
     def batch_ended(self, flow: str, batch: RunningBatch) -> None: ...
 
     def failed(self, flow: str, error: PipelineError) -> None: ...
 
-    def progressed(self, flow: str, progress: Any) -> None: ...
+    def progress(self, flow: str, progress: Any) -> None: ...
 
 
 class Stopped(Exception):
@@ -61,25 +65,25 @@ class Stopped(Exception):
 
 
 class Query:
-    """`outputs`: topics that the service writes. `output`: the output of a name, of this flow."""
+    """`writes`: topics that the service writes, letters aside. `outputs`: of this flow."""
 
     def __init__(
         self,
         flow: Flow,
         service: str,
-        outputs: tuple[str, ...],
+        writes: Sequence[str],
         session: SparkSession,
         settings: AnalyticsSettings,
         topics: Topics,
-        output: Callable[[str], Output],
+        outputs: Outputs,
         watcher: Watcher,
         *,
         until_caught_up: bool,
     ) -> None:
-        self._flow, self._service, self._outputs = flow, service, outputs
+        self._flow, self._service, self._writes = flow, service, writes
         self._session, self._settings, self._topics = session, settings, topics
         self._name = f"{service}-{flow.name}"
-        self._output, self._watcher, self._until_caught_up = output, watcher, until_caught_up
+        self._outputs, self._watcher, self._until_caught_up = outputs, watcher, until_caught_up
         self.checkpoint = Checkpoint(settings.checkpoint_dir, service, flow.name)
         self._turn = threading.Lock()
         self._stopping = threading.Event()
@@ -90,6 +94,9 @@ class Query:
         self._again = 0.0
         self._ended = -1
         self._told: Any = None
+        self._looked_at_marks = time.monotonic()
+        self.positions: Mapping[Place, int] = {}
+        """The offset of each partition's first record that is not in effect yet, as far as that is known."""
         self.done = False
 
     # --- the leading thread
@@ -105,6 +112,9 @@ class Query:
         self._tell()
         if not active:
             self._end(self._query)
+        elif time.monotonic() >= self._looked_at_marks + MARKS:
+            self._looked_at_marks = time.monotonic()
+            self._keep_marks()
 
     def stop(self) -> None:
         """Let the batch in flight end, and no other begin; then end the query."""
@@ -119,6 +129,17 @@ class Query:
         with suppress(Py4JError):  # it has died meanwhile: the batch that has ended is on record
             query.stop()
 
+    def _keep_marks(self) -> None:
+        """Unless a batch is in flight, which does that itself."""
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            self._outputs.keep_marks()
+        except (Transient, Halted) as error:
+            log.warning("marks not kept", flow=self._flow.name, reason=str(error))
+        finally:
+            self._turn.release()
+
     def _try_to_begin(self) -> None:
         try:
             self._begin()
@@ -127,8 +148,9 @@ class Query:
 
     def _begin(self) -> None:
         names = self._flow.topics
+        self.positions = at(self.checkpoint)
         identities = begin(self.checkpoint, self._topics, names, self._settings.starting_offsets, self._service)
-        outputs = self._topics.existing(self._outputs)
+        outputs = self._topics.existing(self._writes)
         self._identities = {**identities, **{name: topic.identity for name, topic in outputs.items()}}
         frame = self._flow.shape(records(self._session, self._settings, names))
         writer = frame.writeStream.queryName(self._name).foreachBatch(self._batch)
@@ -150,7 +172,7 @@ class Query:
         progress = self._query.lastProgress if self._query else None
         if progress is not None and progress != self._told:
             self._told = progress
-            self._watcher.progressed(self._flow.name, progress)
+            self._watcher.progress(self._flow.name, progress)
 
     def _end(self, query: StreamingQuery) -> None:
         self._query = None
@@ -189,8 +211,8 @@ class Query:
     def _until_it_goes_through(self, frame: DataFrame, number: int) -> None:
         if self._stopping.is_set():
             raise Stopped
-        self._watcher.batch_begins(self._flow.name)
         while True:
+            self._watcher.batch_began(self._flow.name)
             try:
                 self._once(frame, number)
                 return
@@ -204,11 +226,11 @@ class Query:
     def _once(self, frame: DataFrame, number: int) -> None:
         self._look_for_losses()
         planned = self.checkpoint.planned(number)
-        batch = RunningBatch(frame, planned, self._identities, self._output, self._reread, self._observed)
+        batch = RunningBatch(frame, planned, self._identities, self._outputs, self._reread, self._observed)
         with RedactedErrors(), deaths_told():
             self._flow.apply(batch)
         self._deaths = self._attempts = 0
-        self._ended = number
+        self._ended, self.positions = number, planned.through
         self._watcher.batch_ended(self._flow.name, batch)
 
     def _reread(self, planned: Planned) -> DataFrame:

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Callable, Collection, Sequence
-from functools import cache
+from collections.abc import Collection, Sequence
 
 import structlog
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 
 from pipeline.kafka.client import client_options
 from pipeline.kafka.letters import ROOM, letters_of
+from pipeline.kafka.places import Place
 from pipeline.kafka.topics import LARGEST, Topics
-from pipeline.runtime.errors import Fatal
+from pipeline.observability.polling import Poller
+from pipeline.observability.server import served
+from pipeline.runtime.errors import Fatal, Transient
 from pipeline.runtime.starting import wait_for
 from pipeline.runtime.stopping import StopSignal
 from pipeline.settings.analytics import AnalyticsSettings
 from pipeline.spark.context import heed_signals_of_jvm
-from pipeline.structured.batch import Output
-from pipeline.structured.health import Health
+from pipeline.structured.monitoring.health import Health
+from pipeline.structured.monitoring.lag import LagPoll
+from pipeline.structured.outputs import Outputs
 from pipeline.structured.query import Query
-from pipeline.structured.service import Flow, Service
+from pipeline.structured.service import Service
 from pipeline.structured.session import build_session
 
 LOOK = 0.2
 """Seconds between two looks at the queries."""
+LAG = 5.0
+"""Seconds between two looks at how far the flows are behind."""
 FOR_EVER = float("inf")
+WAITING = "waiting for topics"
 
 log = structlog.get_logger()
 
@@ -38,18 +43,19 @@ class Engine:
         self._settings, self._service = settings, service
         self._run = uuid.uuid4().hex
         self._client = client_options(settings)
-        self._health = Health()
+        self._health = Health(service.name, [flow.name for flow in service.flows], settings.batch_length)
 
     def run(self, *, until_caught_up: bool = False) -> None:
         """Until SIGTERM, Ctrl-C or, if wanted, until all is in effect that the topics held at the start.
 
         Raises `Fatal`.
         """
-        stop = StopSignal()
+        stop, settings = StopSignal(), self._settings
         stop.listen()
-        topics = Topics(self._client)
-        if self._answers(topics, stop):
-            self._stream(topics, stop, until_caught_up=until_caught_up)
+        with served(self._health, settings.metrics_address, settings.metrics_port):
+            topics = Topics(self._client)
+            if self._answers(topics, stop):
+                self._stream(topics, stop, until_caught_up=until_caught_up)
 
     def _answers(self, topics: Topics, stop: StopSignal) -> bool:
         """Wait until all that the service needs answers; make the topics that it writes. False if stopped."""
@@ -57,9 +63,17 @@ class Engine:
         return (
             wait_for("the Kafka brokers", lambda: topics.describe(read), stop)
             and all(wait_for(name, probe, stop) for name, probe in self._service.needs)
-            and wait_for("topics", lambda: topics.existing(read), stop, FOR_EVER)
+            and wait_for("topics", lambda: self._exist(topics, read), stop, FOR_EVER)
             and wait_for("the topics to write", lambda: self._make(topics, read), stop)
         )
+
+    def _exist(self, topics: Topics, read: Collection[str]) -> None:
+        try:
+            topics.existing(read)
+        except Transient as error:
+            self._health.becomes(WAITING)
+            self._health.waits.say(str(error), error.waits_for)
+            raise
 
     def _make(self, topics: Topics, read: Collection[str]) -> None:
         settings = self._settings
@@ -81,17 +95,20 @@ class Engine:
                 Query(
                     flow,
                     service.name,
-                    tuple(service.writes),
+                    service.writes,
                     session,
                     settings,
                     topics,
-                    self._outputs(flow),
+                    Outputs(f"{service.name}.{flow.name}", self._client, self._run),
                     self._health,
                     until_caught_up=until_caught_up,
                 )
                 for flow in service.flows
             ]
+            poller = Poller(self._lag(topics, queries), every=LAG)
+            poller.start()
             self._lead(queries, stop)
+            poller.stop()
         except (Py4JError, ConnectionError) as error:
             raise Fatal(f"Spark's JVM has died ({type(error).__name__})") from error
         finally:
@@ -107,9 +124,8 @@ class Engine:
             for query in queries:
                 query.stop()
 
-    def _outputs(self, flow: Flow) -> Callable[[str], Output]:
-        @cache
-        def output(name: str) -> Output:
-            return Output(f"{self._service.name}.{flow.name}.{name}", self._client, self._run, time.monotonic)
+    def _lag(self, topics: Topics, queries: Sequence[Query]) -> LagPoll:
+        def positions() -> dict[Place, int]:
+            return {place: offset for query in queries for place, offset in query.positions.items()}
 
-        return output
+        return LagPoll(topics, self._client, positions, self._health.lags)

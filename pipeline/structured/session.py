@@ -23,6 +23,8 @@ DEFAULTS = {
     "spark.sql.adaptive.enabled": "false",  # batches are small: thinking them over takes longer than running them
     "spark.sql.execution.arrow.maxRecordsPerBatch": "5000",
     "spark.sql.execution.arrow.maxBytesPerBatch": str(16 << 20),
+    "spark.python.worker.faulthandler.enabled": "true",
+    "spark.sql.execution.pyspark.udf.faulthandler.enabled": "true",
     "spark.sql.streaming.stopTimeout": "60s",
     "spark.sql.streaming.noDataProgressEventInterval": "2s",
     "spark.sql.ui.retainedExecutions": "20",

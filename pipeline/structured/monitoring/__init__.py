@@ -1,0 +1,1 @@
+"""How a service of the analytics is looked at: metrics, probes, status, page."""
