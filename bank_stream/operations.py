@@ -80,7 +80,7 @@ def workbench(settings: Settings) -> Workbench:
     return Workbench(settings, describe(settings))
 
 
-COMMANDS: Final = ServiceCommands(
+_MONEY: Final = ServiceCommands(
     name="",
     summary="The money.",
     settings=Settings,
@@ -98,3 +98,5 @@ COMMANDS: Final = ServiceCommands(
         ),
     },
 )
+
+COMMANDS: Final = (_MONEY,)

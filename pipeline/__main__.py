@@ -10,14 +10,14 @@ import typer
 
 from pipeline.console.command_line import PROGRAM, command_line
 
-SERVICES: Final = ("bank_stream.operations",)
-"""Modules whose `COMMANDS` say what a service gives to the command line. The engine imports none of them by name."""
+SERVICES: Final = ("bank_stream.operations", "market.operations")
+"""Modules whose `COMMANDS` say what each service gives to the command line. The engine imports none of them by name."""
 
 
 def app() -> typer.Typer:
     """The commands of all services that are here: an image holds those alone that run in it."""
     here = [module for module in SERVICES if find_spec(module.partition(".")[0])]
-    return command_line([import_module(module).COMMANDS for module in here])
+    return command_line([commands for module in here for commands in import_module(module).COMMANDS])
 
 
 if __name__ == "__main__":

@@ -12,3 +12,8 @@ ROOM = 64 << 10
 def letters_of(topic: str) -> str:
     """The topic of the letters of a topic."""
     return f"{topic}{SUFFIX}"
+
+
+def topic_of(letters: str) -> str:
+    """The topic that these are the letters of."""
+    return letters.removesuffix(SUFFIX)

@@ -33,11 +33,12 @@ FORBIDDEN = frozenset(
 
 @dataclass(frozen=True)
 class Topic:
-    """`identity`: a topic deleted and made anew has another."""
+    """`identity`: a topic deleted and made anew has another. `replication`: brokers that keep it."""
 
     name: str
     identity: str
     partitions: int
+    replication: int
 
     @property
     def places(self) -> list[Place]:
@@ -94,6 +95,16 @@ class Topics:
             )
             return {resource.name: int(future.result()[LARGEST].value) for resource, future in asked.items()}
 
+    def group_memory(self) -> int | None:
+        """Minutes after which brokers forget offsets of a group without members; None where that is not told."""
+        with by_fate("settings of the brokers"):
+            brokers = self._admin.list_topics(timeout=PATIENCE).brokers
+            asked = [ConfigResource(ConfigResource.Type.BROKER, str(broker)) for broker in list(brokers)[:1]]
+            for future in self._admin.describe_configs(asked, request_timeout=PATIENCE).values():
+                told = future.result().get("offsets.retention.minutes")
+                return int(told.value) if told else None
+        return None
+
     def make(self, names: Collection[str], partitions: int, replication: int, config: Mapping[str, str] = {}) -> None:
         """Make the topics that are missing. Raises `Fatal` where the brokers forbid it."""
         absent = sorted(set(names) - set(self.describe(names)))
@@ -103,7 +114,8 @@ class Topics:
 
 
 def _topic(told: TopicDescription) -> Topic:
-    return Topic(told.name, str(told.topic_id), len(told.partitions))
+    replicas = max((len(partition.replicas) for partition in told.partitions), default=1)
+    return Topic(told.name, str(told.topic_id), len(told.partitions), replicas)
 
 
 def _unless_absent(future: Future[TopicDescription]) -> TopicDescription | None:

@@ -56,7 +56,7 @@ def found_losses(checkpoint: Checkpoint, topics: Topics, names: Collection[str])
 def unaccepted(lost: Iterable[Loss], service: str) -> Fatal:
     """What ends the service until an operator accepts it."""
     says = "; ".join(map(str, lost))
-    return Fatal(f"{says}: `python -m pipeline accept-loss {service}` lets it go on without what is lost")
+    return Fatal(f"{says}: `python -m pipeline {service} accept-loss` lets it go on without what is lost")
 
 
 def _wanted(

@@ -21,7 +21,7 @@ from pipeline.kafka.places import Place
 from pipeline.runtime.errors import Fatal
 from pipeline.structured.files import Files
 
-TOPICS, ACCEPTED = "topics.json", "accepted.json"
+TOPICS, ACCEPTED, PROBE = "topics.json", "accepted.json", "probe"
 VERSION = "v1"
 
 
@@ -58,6 +58,11 @@ class Checkpoint:
     def settle(self) -> None:
         """What was accepted has been heeded."""
         self._files.remove(ACCEPTED)
+
+    def probe(self) -> None:
+        """Raises `Transient` where nothing can be written."""
+        self._files.write(PROBE, "")
+        self._files.remove(PROBE)
 
     def planned(self, number: int) -> Planned:
         """The batch `number`, which Spark has planned."""

@@ -9,12 +9,9 @@ from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.sql import SparkSession
 
 from pipeline.runtime.errors import Fatal
-from pipeline.runtime.packing import ROOT
 from pipeline.spark.context import build_context
+from pipeline.structured.jars import IAM, JARS, KAFKA
 
-JARS = ROOT / ".cache" / "jars"
-KAFKA, IAM = "spark", "msk-iam"
-"""Folders of jars: what Spark needs for Kafka, and what brokers of Amazon MSK that ask for IAM."""
 CONNECTOR = "org.apache.spark.sql.kafka010.KafkaSourceProvider"
 JVM_OPTIONS = "-XX:+UseSerialGC"
 DEFAULTS = {

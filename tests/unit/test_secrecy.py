@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.operations.check.finding import Finding, State
+from pipeline.console.finding import Finding, State
 from pipeline.operations.check.spark import check_spark
 from pipeline.runtime.errors import Halted
 from pipeline.settings.spark import SparkSettings

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pipeline.console.finding import Finding, fail, ok, warn
 from pipeline.kinesis.shards import describe, list_shards
-from pipeline.operations.check.finding import Finding, fail, ok, warn
 from pipeline.operations.remote import describe_table, mail_status
 from pipeline.operations.workbench import Workbench
 

@@ -10,11 +10,11 @@ from functools import partial
 from typing import Final
 
 from pipeline.applying.domain import EventTable
+from pipeline.console.finding import Finding, fail, looked, ok, warn
 from pipeline.mysql.database import Transaction, translated
 from pipeline.mysql.session import CONNECTOR
 from pipeline.mysql.session_settings import changed_at_the_server
 from pipeline.mysql.table_growth import growth
-from pipeline.operations.check.finding import Finding, fail, looked, ok, warn
 from pipeline.operations.check.packets import check_packets
 from pipeline.operations.description import Attempt
 from pipeline.operations.workbench import Workbench

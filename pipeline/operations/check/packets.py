@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from pipeline.applying.domain import EventTable
+from pipeline.console.finding import Finding, fail, ok, warn
 from pipeline.mysql.database import Transaction
-from pipeline.operations.check.finding import Finding, fail, ok, warn
 
 NUMBER: Final = 40
 """Bytes, at most, of a value that is no text: a number, a moment, an event id."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
-from pipeline.operations.check.finding import Finding, fail, ok, warn
+from pipeline.console.finding import Finding, fail, ok, warn
 from pipeline.runtime.errors import Halted
 from pipeline.settings.spark import SparkSettings
 from pipeline.spark.secrecy import REMEDY, is_in_clear, secrecy

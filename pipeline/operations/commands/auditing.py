@@ -13,8 +13,8 @@ import msgspec
 import typer
 
 from pipeline.console.command_line import run
+from pipeline.console.options import MOMENTS, Json, Who, shown
 from pipeline.console.output import WrongUsage, answer, progress, table
-from pipeline.operations.commands.options import MOMENTS, Json, Who, shown
 
 if TYPE_CHECKING:
     from pipeline.mysql.database import Transaction

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.console.command_line import run
+from pipeline.console.options import MOMENTS, Json, Reason, Type, Who, Yes, shown
 from pipeline.console.output import Declined, WrongUsage, answer, ask, progress, table
-from pipeline.operations.commands.options import MOMENTS, Json, Reason, Type, Who, Yes, shown
 
 if TYPE_CHECKING:
     from pipeline.operations.workbench import Workbench

@@ -11,8 +11,8 @@ import typer
 from rich.table import Table
 
 from pipeline.console.command_line import run
+from pipeline.console.options import Json
 from pipeline.console.output import WrongUsage, answer, progress, table
-from pipeline.operations.commands.options import Json
 
 if TYPE_CHECKING:
     from pipeline.operations.compare import Comparison

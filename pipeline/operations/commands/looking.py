@@ -14,17 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.console.command_line import run
+from pipeline.console.options import Json, Reason, Type, shown
 from pipeline.console.output import Declined, age, answer, aside, plain, progress, table
-from pipeline.operations.commands.options import Json, Reason, Type, shown
 from pipeline.runtime.durations import span
 
 if TYPE_CHECKING:
-    from pipeline.operations.check.finding import Finding
     from pipeline.operations.letters.listing import Group
     from pipeline.operations.status import Status
     from pipeline.operations.workbench import Workbench
-
-_COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "bold red"}
 
 
 def check(
@@ -41,9 +38,9 @@ def check(
 
 
 def _check(bench: Workbench, tasks: int, as_json: bool) -> int:
+    from pipeline.console.finding import ok, tell
     from pipeline.operations.check import aws as check_aws
     from pipeline.operations.check import database as check_database
-    from pipeline.operations.check.finding import State, looked, ok
     from pipeline.operations.check.spark import check_spark
 
     settings, aws = bench.settings, "set AWS' region, keys or role and endpoint so that this machine gets in"
@@ -56,16 +53,7 @@ def _check(bench: Workbench, tasks: int, as_json: bool) -> int:
         ("tables", lambda: check_aws.check_tables(bench)),
         ("mail", lambda: check_aws.check_mail(bench)),
     )
-    with progress("looking", len(looks)) as advance:
-        findings: list[Finding] = []
-        for what, look in looks:
-            findings += [one for one in looked(what, look, aws) if one not in findings]
-            advance(1)
-    shown = table("", "what", "how it is", "what to do", whole=1)
-    for one in findings:
-        shown.add_row(Text(one.state, style=_COLOURS[one.state]), one.what, one.text, one.remedy)
-    answer(as_json, [{**one._asdict(), "state": str(one.state)} for one in findings], shown)
-    return int(any(one.state == State.fail for one in findings))
+    return tell(looks, aws, as_json)
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:

@@ -88,8 +88,8 @@ class Health(Liveness):
             self._state_rows[flow] = sum(int(operator["numRowsTotal"]) for operator in operators)
 
     def lags(self, lag: Iterable[Lag]) -> None:
-        """How far the flows are behind, as looked up now."""
-        self._lag = sorted(lag, key=lambda one: (-(one.seconds or 0), -one.records, one.topic, one.partition))
+        """How far the flows are behind, as looked up now, the worst first."""
+        self._lag = list(lag)
         self.metrics.tell_lag(self._lag)
         if self._state == RUNNING and not any(one.records for one in self._lag):
             self.turned()

@@ -30,17 +30,22 @@ class LagPoll:
 
     def take(self) -> None:
         """Raises `Transient`, `Halted`."""
-        positions = self._positions()
-        latest = self._topics.latest(positions)
-        behind = {place: latest[place] - at for place, at in positions.items() if latest[place] > at}
-        arrived = first_arrivals(self._client, {place: positions[place] for place in behind})
-        now = self._clock()
-        self._tell(
-            [Lag(*place, behind.get(place, 0), _age(place, place in behind, arrived, now)) for place in positions]
-        )
+        self._tell(lags(self._topics, self._client, self._positions(), self._clock))
 
     def forget(self) -> None:
         self._tell([])
+
+
+def lags(
+    topics: Topics, client: Mapping[str, Any], positions: Mapping[Place, int], clock: Callable[[], float] = time.time
+) -> list[Lag]:
+    """Of each partition, the worst first. `positions`: the offsets to be read next. Raises `Transient`, `Halted`."""
+    latest = topics.latest(positions)
+    behind = {place: latest[place] - at for place, at in positions.items() if latest[place] > at}
+    arrived = first_arrivals(client, {place: positions[place] for place in behind})
+    now = clock()
+    found = [Lag(*place, behind.get(place, 0), _age(place, place in behind, arrived, now)) for place in positions]
+    return sorted(found, key=lambda lag: (-(lag.seconds or 0), -lag.records, lag.topic, lag.partition))
 
 
 def _age(place: Place, behind: bool, arrived: Mapping[Place, int], now: float) -> float | None:

@@ -1,0 +1,29 @@
+"""Which commands look after the market's services."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from market.settings import CandleSettings, TradeSettings
+from pipeline.structured.operations.commands import commands
+
+if TYPE_CHECKING:
+    from pipeline.structured.service import Service
+
+
+def _candles(settings: CandleSettings) -> Service:
+    from market.candles import service
+
+    return service(settings)
+
+
+def _trades(settings: TradeSettings) -> Service:
+    from market.trades import service
+
+    return service(settings)
+
+
+COMMANDS: Final = (
+    commands("candles", "Candles of the market into MongoDB.", CandleSettings, _candles),
+    commands("trades", "Trades into windows of average prices.", TradeSettings, _trades),
+)

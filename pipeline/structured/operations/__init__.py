@@ -1,0 +1,1 @@
+"""The operators' commands of every service of the analytics: check, status, letters, accept-loss."""
