@@ -19,6 +19,7 @@ from bank.needs import HISTORY, RECENT, Needs, Spent, Window, WindowBelow
 from bank.statuses import ACCEPTED
 from bank.verdict import Spending, spent_within
 from pipeline.mysql.database import Transaction
+from pipeline.runtime.slices import slices
 
 _KEYS: Final = "(SELECT id FROM JSON_TABLE(%s, '$[*]' COLUMNS (id {type} PATH '$')) AS k) AS wanted STRAIGHT_JOIN"
 """In a subquery, since MySQL 9 takes FOR UPDATE on a table function for a second lock and refuses it (error 3569)."""
@@ -138,8 +139,7 @@ def _all_spent(transaction: Transaction, windows: set[Window]) -> dict[Window, S
         by_card.setdefault(window.card, []).append(window)
     cards = list(by_card)
     spent: dict[Window, Spent] = {}
-    for start in range(0, len(cards), CARDS_A_STATEMENT):
-        part = cards[start : start + CARDS_A_STATEMENT]
+    for part in slices(cards, CARDS_A_STATEMENT):
         spent |= _spent(transaction, [window for card in part for window in by_card[card]])
     return spent
 

@@ -26,8 +26,7 @@ def describe(settings: Settings) -> ServiceDescription:
     import migrations
     import stream_consumer
     from bank import books, frauds, statuses, tables
-    from card_transactions.alerts import SENDER
-    from card_transactions.tables import FRAUD_ALERTS
+    from card_transactions.alerts import SENDER, unsent
     from pipeline.applying.culprits import REFUSED, UNFORESEEN
 
     nothing = ("[]",)
@@ -51,7 +50,7 @@ def describe(settings: Settings) -> ServiceDescription:
             ),
             Attempt("card_transactions", "UPDATE (pin, cvc1, cvc2)", SCRUBBED, operators=True),
         ),
-        outbox=FRAUD_ALERTS.name,
+        unsent=unsent,
         sender=SENDER,
         scrubbed=("card_transactions", ("pin", "cvc1", "cvc2")),
         after_reading=frozenset(

@@ -45,6 +45,11 @@ class EventTable:
     def event_key(self) -> str:
         return f"{self.name}_event_id"
 
+    def find(self, columns: Iterable[str], count: int) -> str:
+        """A SELECT of these columns of the rows of `count` events; without the index both servers read the table."""
+        wanted, marks = ", ".join(f"`{column}`" for column in columns), ", ".join(["%s"] * count)
+        return f"SELECT {wanted} FROM `{self.name}` FORCE INDEX (`{self.event_key}`) WHERE event_id IN ({marks})"
+
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
     """What becomes of one message: its row's status, what it does to the state, and rows for other tables (an outbox).

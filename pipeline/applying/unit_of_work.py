@@ -26,6 +26,7 @@ from pipeline.mysql.errors import DuplicateKey
 from pipeline.mysql.literals import binary, literals
 from pipeline.runtime.errors import Rejected, Transient
 from pipeline.runtime.redacted_errors import RedactedErrors
+from pipeline.runtime.slices import slices
 
 IDS_A_STATEMENT: Final = 500
 
@@ -151,8 +152,8 @@ class UnitOfWork:
         return {
             (table.name, bytes(row[0]))
             for table, wanted in ids.items()
-            for part in _parts(sorted(wanted), IDS_A_STATEMENT)
-            for row in transaction.query(_known_sql(table, len(part)), part)
+            for part in slices(sorted(wanted), IDS_A_STATEMENT)
+            for row in transaction.query(table.find(("event_id",), len(part)), part)
         }
 
     def _repeated(self, transaction: Transaction, duplicates: Sequence[Event[Any]]) -> Applied:
@@ -168,8 +169,8 @@ class UnitOfWork:
         domain = self._routes[type_]
         rows = {
             bytes(row[0]): row[1:]
-            for part in _parts(sorted({event.identity for event in events}), IDS_A_STATEMENT)
-            for row in transaction.query(_rows_sql(domain.table, len(part)), part)
+            for part in slices(sorted({event.identity for event in events}), IDS_A_STATEMENT)
+            for row in transaction.query(domain.table.find(("event_id", *domain.table.columns), len(part)), part)
         }
         status = domain.table.columns.index(STATUS)
         there = [(event, rows[event.identity]) for event in events if event.identity in rows]
@@ -242,25 +243,8 @@ def lock_order_times(first: datetime) -> Iterator[bytes]:
         second, microsecond = second + timedelta(seconds=1), 0
 
 
-def _known_sql(table: EventTable, count: int) -> str:
-    return _select("event_id", table, count)
-
-
-def _rows_sql(table: EventTable, count: int) -> str:
-    return _select(", ".join(f"`{column}`" for column in ("event_id", *table.columns)), table, count)
-
-
-def _select(columns: str, table: EventTable, count: int) -> str:
-    marks = ", ".join(["%s"] * count)
-    return f"SELECT {columns} FROM `{table.name}` FORCE INDEX (`{table.event_key}`) WHERE event_id IN ({marks})"
-
-
 def _now(transaction: Transaction) -> datetime:
     """The database's clock (NOW would be the start of a statement)."""
     ((now,),) = transaction.query("SELECT SYSDATE(6)")
     assert isinstance(now, datetime)
     return now
-
-
-def _parts(values: Sequence[bytes], size: int) -> list[Sequence[bytes]]:
-    return [values[start : start + size] for start in range(0, len(values), size)]

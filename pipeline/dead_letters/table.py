@@ -21,6 +21,7 @@ from pipeline.messages.identity import letter_key
 from pipeline.messages.records import Letter
 from pipeline.runtime.errors import Fatal
 from pipeline.runtime.retries import retried
+from pipeline.runtime.slices import slices
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -105,17 +106,17 @@ class DeadLetters:
         first_by_key = {letter_key(letter.identity): letter for letter in reversed(letters)}
         deadline = time.monotonic() + self.seconds
         seen: dict[int, Item] = {}
-        for found in _in_parallel(partial(self._seen, deadline=deadline), _batches(list(first_by_key), GET_BATCH)):
+        for found in _in_parallel(partial(self._seen, deadline=deadline), slices(list(first_by_key), GET_BATCH)):
             seen |= found
         now = datetime.now(UTC)
         stored = [self._stored(letter, seen.get(key, {}), now) for key, letter in first_by_key.items()]
         puts = [{"PutRequest": {"Item": to_item(letter)}} for letter in stored]
-        _in_parallel(partial(self._apply, deadline=deadline), _batches(puts, PUT_BATCH))
+        _in_parallel(partial(self._apply, deadline=deadline), slices(puts, PUT_BATCH))
 
     def known(self, keys: Collection[int]) -> set[int]:
         """Those of these keys that have a letter."""
         deadline = time.monotonic() + self.seconds
-        return {key for batch in _batches(list(keys), GET_BATCH) for key in self._seen(batch, deadline)}
+        return {key for batch in slices(list(keys), GET_BATCH) for key in self._seen(batch, deadline)}
 
     def _stored(self, letter: Letter, before: Item, now: datetime) -> StoredLetter:
         """Of what an item said before, that counts which can be read: an odd one is mended by being written again."""
@@ -194,7 +195,7 @@ class DeadLetters:
         """Settle the letters with these keys; one that is not there is no error."""
         deadline = time.monotonic() + self.seconds
         requests = [{"DeleteRequest": {"Key": {"key": {"N": str(key)}}}} for key in dict.fromkeys(keys)]
-        _in_parallel(partial(self._apply, deadline=deadline), _batches(requests, PUT_BATCH))
+        _in_parallel(partial(self._apply, deadline=deadline), slices(requests, PUT_BATCH))
 
     def _patiently(self, action: Callable[[], R], seconds: float | None = None) -> R:
         try:
@@ -210,7 +211,7 @@ def open_letters(
 
     `rows_exist` says which of some identities (at most `ROW_BATCH`) are in one of the written tables.
     """
-    for batch in _batches(list(letters), ROW_BATCH):
+    for batch in slices(list(letters), ROW_BATCH):
         rows = rows_exist([stored.letter.identity for stored in batch])
         yield from (stored for stored in batch if stored.letter.identity not in rows)
 
@@ -227,13 +228,10 @@ def _heals(error: Exception) -> bool:
     return isinstance(error, _Unfinished) or is_aws_transient(error)
 
 
-def _batches(things: Sequence[T], size: int) -> list[Sequence[T]]:
-    return [things[start : start + size] for start in range(0, len(things), size)]
-
-
-def _in_parallel(action: Callable[[Sequence[T]], R], batches: Sequence[Sequence[T]]) -> list[R]:
+def _in_parallel(action: Callable[[Sequence[T]], R], batches: Iterable[Sequence[T]]) -> list[R]:
     """`action` on every batch. The first error is raised once every thread has ended; batches not begun are dropped."""
-    if len(batches) < 2:
-        return [action(batch) for batch in batches]
-    with ThreadPoolExecutor(min(THREADS, len(batches)), "dead-letters") as pool:
-        return list(pool.map(action, batches))
+    given = list(batches)
+    if len(given) < 2:
+        return [action(batch) for batch in given]
+    with ThreadPoolExecutor(min(THREADS, len(given)), "dead-letters") as pool:
+        return list(pool.map(action, given))

@@ -11,7 +11,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from pipeline.applying.domain import Domain, StateStore
 from pipeline.applying.partition import Partition
 from pipeline.dstream.driver import Helper
 from pipeline.dstream.dry_partition import DryPartition, DryReport, Example, Examples, keep
@@ -34,6 +35,7 @@ from pipeline.observability.polling import Poller
 from pipeline.runtime.errors import Fatal
 from pipeline.runtime.starting import wait_for
 from pipeline.runtime.stopping import StopSignal
+from pipeline.settings.stream import StreamSettings
 
 TELL_EVERY = 2.0
 """Seconds between two lines of progress."""
@@ -137,19 +139,27 @@ class DryRunCounts:
 
 
 class DryRun(Service):
-    """The service, without effects."""
+    """The service, without effects. As a `Service` is made; it is not the service, so nobody's probes find it."""
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        routes: Mapping[str, Domain],
+        store: StateStore,
+        check_schema: Callable[[Any], object],
+        outbox: Callable[[Any], Mapping[str, int]] = lambda _: {},
+    ) -> None:
+        unseen = settings.model_copy(update={"metrics_port": 0})
+        super().__init__(unseen, routes, store, check_schema, outbox, LeaseCopy)
+        self._counts = DryRunCounts()
+        keeper = LeaseKeeper(self._leases, "dry run")
+        self._origin = DrySource(self._reader, keeper, settings.initial_position, settings.max_records_per_shard)
 
     def run(self, helpers: Sequence[Helper], *, until_caught_up: bool = True) -> None:
         """Run to what is the tip at the start, or until stopped, and print what was found. Raises `PipelineError`.
 
         No helper is started.
         """
-        # It is not the service: nobody's probes are to find it.
-        self._settings = settings = self._settings.model_copy(update={"metrics_port": 0})
-        self._tally = DryRunCounts()
-        self._leases = LeaseCopy(self._leases.aws, self._leases.name)
-        keeper = LeaseKeeper(self._leases, "dry run")
-        self._origin = DrySource(self._reader, keeper, settings.initial_position, settings.max_records_per_shard)
         began = datetime.now(UTC)
         # The driver's lines tell of batches that were applied.
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
@@ -162,12 +172,12 @@ class DryRun(Service):
         how = "to the tip" if self._origin.at_tip else "NOT to the tip: the run was stopped before"
         stream, table = self._reader.stream, self._leases.name
         yield f"Dry run of stream {stream}, begun {began:%Y-%m-%d %H:%M:%S %Z}. Nothing was written."
-        yield f"{self._tally.outcomes.total():,} messages after the positions in {table}, {how}."
+        yield f"{self._counts.outcomes.total():,} messages after the positions in {table}, {how}."
         yield ""
-        yield from self._tally.lines()
+        yield from self._counts.lines()
 
     def _batches(self, run: SparkBatch) -> Callable[[Sequence[Range]], list[Report]]:
-        return self._tally.counted(run, self._settings.partitions)
+        return self._counts.counted(run, self._settings.partitions)
 
     def _source(self) -> DrySource:
         return self._origin

@@ -51,11 +51,12 @@ class Service:
         store: StateStore,
         check_schema: Callable[[Any], object],
         outbox: Callable[[Any], Mapping[str, int]] = lambda _: {},
+        lease_table: type[LeaseTable] = LeaseTable,
     ) -> None:
         self._settings, self._check, self._outbox = settings, check_schema, outbox
         aws, stream = settings.aws(), settings.stream_name
         self._reader = KinesisReader(aws, stream)
-        self._leases = LeaseTable(aws, settings.consumer_name)
+        self._leases = lease_table(aws, settings.consumer_name)
         self._letters = DeadLetters(aws, settings.failover_table, stream)
         self._router = Router(stream, routes)
         self._store = store

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from pipeline.mysql.database import Transaction
-
-_BITS: Final = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
+from pipeline.mysql.id_range import IdRange, id_range
 
 
 class Growth(NamedTuple):
-    """`next_id` to `highest_id` are left; `last_day`: ids of the last 24 h."""
+    """`ids`: those that are left; `last_day`: how many the last 24 h took."""
 
-    next_id: int
-    highest_id: int
+    ids: IdRange
     last_day: int
-
-    @property
-    def left(self) -> int:
-        return max(0, self.highest_id - self.next_id + 1)
 
     @property
     def days(self) -> float | None:
         """How long they last at the last day's rate; None where nothing came."""
-        return self.left / self.last_day if self.last_day else None
+        return self.ids.left / self.last_day if self.last_day else None
 
 
 class Recent(NamedTuple):
@@ -35,15 +28,14 @@ class Recent(NamedTuple):
     newest: datetime | None
 
 
-def growth(transaction: Transaction, table: str) -> Growth:
-    """Of a table whose key is an AUTO_INCREMENT `id`."""
+def growth(transaction: Transaction, table: str) -> Growth | None:
+    """Of a table whose key is an AUTO_INCREMENT `id`; None where it is none."""
     ((_, made),) = transaction.query(f"SHOW CREATE TABLE `{table}`")
-    kind, unsigned = re.search(r"`id` (\w+)(?:\(\d+\))?( unsigned)?", str(made)).groups()  # type: ignore[union-attr]
-    following = re.search(r"AUTO_INCREMENT=(\d+)", str(made))
-    next_id = int(following.group(1)) if following else 1
-    highest = 2 ** (_BITS[kind.lower()] - (unsigned is None)) - 1
+    ids = id_range(str(made))
+    if ids is None:
+        return None
     since = now_of(transaction) - timedelta(days=1)
-    return Growth(next_id, highest, next_id - min(next_id, first_id(transaction, table, since, next_id)))
+    return Growth(ids, ids.next_id - min(ids.next_id, first_id(transaction, table, since, ids.next_id)))
 
 
 def recent(table: str, length: timedelta, transaction: Transaction) -> Recent:

@@ -55,7 +55,7 @@ class Proof(NamedTuple):
 class ServiceDescription:
     """`check_schema`: the revision of the schema behind a connection; raises `Fatal` where it does not fit.
 
-    `outbox`: the table of mails, with `sent_at` and `parked_at`. `sender`: the address that they come from.
+    `unsent`: how many mails wait and are parked, as a connection tells. `sender`: the address that they come from.
     `scrubbed`: a table, and the columns in which it may keep nothing. `after_reading`: reasons of letters whose every
     field could be read. `kept_whole`: the message types whose letters keep every field that a row needs.
     """
@@ -64,7 +64,7 @@ class ServiceDescription:
     store: StateStore
     check_schema: Callable[[Any], str]
     attempts: tuple[Attempt, ...]
-    outbox: str
+    unsent: Callable[[Any], Mapping[str, int]]
     sender: str
     scrubbed: tuple[str, tuple[str, ...]]
     after_reading: frozenset[str]

@@ -24,7 +24,6 @@ from pipeline.runtime.durations import span
 from pipeline.runtime.errors import PipelineError, Trimmed
 
 LATELY = timedelta(minutes=5)
-_MAILS = "SELECT COALESCE(SUM(sent_at IS NULL AND parked_at IS NULL), 0), COALESCE(SUM(parked_at IS NOT NULL), 0)"
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def look(bench: Workbench, advance: Advance) -> Status:
     unleased = [shard for shard in listed.values() if shard.id not in {lease.shard for lease in leases}]
     shards += [ShardStatus(shard.id, None, "no lease yet", None, "", None) for shard in unleased if not shard.closed]
     found = gather(bench, Wanted(), advance)
-    ((waiting, parked),) = bench.query(f"{_MAILS} FROM `{bench.bank.outbox}` WHERE sent_at IS NULL")
+    mails = bench.unsent_mails()
     rows = {table: bench.work(partial(recent, table, LATELY)) for table in bench.bank.tables}
     status = Status(
         stream,
@@ -81,8 +80,8 @@ def look(bench: Workbench, advance: Advance) -> Status:
         grouped(found.open),
         len(found.settled),
         found.unreadable,
-        int(waiting),
-        int(parked),
+        mails["waiting"],
+        mails["parked"],
         rows,
     )
     status.wrong += _wrong(status)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import cached_property
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from pipeline.operations.description import ServiceDescription
 from pipeline.operations.remote import describe_table
 from pipeline.runtime.errors import Transient
 from pipeline.runtime.retries import retried
+from pipeline.runtime.slices import slices
 from pipeline.settings.stream import StreamSettings
 
 T = TypeVar("T")
@@ -60,6 +61,15 @@ class Workbench:
         with closing(self.database.connect()) as connection:
             return self.bank.check_schema(connection)
 
+    def unsent_mails(self) -> Mapping[str, int]:
+        """How many wait, and how many are parked; tried again while errors heal."""
+
+        def once() -> Mapping[str, int]:
+            with closing(self.database.connect()) as connection:
+                return self.bank.unsent(connection)
+
+        return retried(once, lambda error: isinstance(error, Transient), PATIENCE, what="the database")
+
     def work(self, action: Callable[[Transaction], T]) -> T:
         """What `action` gives in a transaction of its own, tried again while errors heal. It commits itself or not."""
 
@@ -87,14 +97,12 @@ class Workbench:
 
     def rows_exist(self, identities: Collection[bytes]) -> set[bytes]:
         """Those of these events that have their row, in whichever table."""
-        ordered = sorted(identities)
-        parts = [ordered[start : start + ROW_BATCH] for start in range(0, len(ordered), ROW_BATCH)]
-        return {event for part in parts for table in self.bank.tables for event in self._rows(table, part)}
-
-    def _rows(self, table: str, identities: Sequence[bytes]) -> list[bytes]:
-        marks = ", ".join(["%s"] * len(identities))
-        sql = f"SELECT event_id FROM `{table}` FORCE INDEX (`{table}_event_id`) WHERE event_id IN ({marks})"
-        return [bytes(event) for (event,) in self.query(sql, identities)]
+        return {
+            bytes(event)
+            for part in slices(sorted(identities), ROW_BATCH)
+            for table in {domain.table for domain in self.bank.routes.values()}
+            for (event,) in self.query(table.find(("event_id",), len(part)), part)
+        }
 
     def letters(self, odd: Callable[[UnreadableLetter], object] = warn) -> Iterator[StoredLetter]:
         """Every dead letter, in no order; none where their table was not made yet. `odd`: as `DeadLetters.scan`."""

@@ -15,7 +15,7 @@ from pipeline.leases.table import TableMissing
 from pipeline.messages.batch import Batch
 from pipeline.messages.records import START, Position, Reached, Report, ShardTimes
 from pipeline.mysql.errors import AccessDenied
-from pipeline.mysql.headroom import share_left
+from pipeline.mysql.id_range import id_range
 from pipeline.observability.liveness import LEAST_TURN, LONGEST_BATCH, LONGEST_START
 from pipeline.observability.server import served
 from pipeline.observability.status import Probe
@@ -194,12 +194,13 @@ def test_what_a_failed_batch_had_to_do_is_counted_and_its_outcomes_are_not(healt
     ],
 )
 def test_the_share_of_ids_left_depends_on_the_column(column: str, following: str, left: float) -> None:
-    found = share_left(TABLE.format(column=column, following=following))
-    assert found == pytest.approx(left, abs=1e-9)
+    found = id_range(TABLE.format(column=column, following=following))
+    assert found is not None
+    assert found.share_left == pytest.approx(left, abs=1e-9)
 
 
 def test_a_table_without_auto_increment_has_no_share() -> None:
-    assert share_left("CREATE TABLE `t` (\n  `id` int NOT NULL COMMENT 'no'\n) ENGINE=InnoDB") is None
+    assert id_range("CREATE TABLE `t` (\n  `id` int NOT NULL COMMENT 'no'\n) ENGINE=InnoDB") is None
 
 
 def test_the_server_says_that_its_port_is_taken_and_the_service_goes_on(health: Health) -> None:

@@ -25,6 +25,7 @@ from pipeline.operations.replay import TimeRange
 from pipeline.operations.shard_pages import BYTES, RECORDS, read_beside
 from pipeline.operations.workbench import Workbench
 from pipeline.runtime.errors import Trimmed
+from pipeline.runtime.slices import slices
 
 NO_OUTCOME: Final = "no_outcome"
 ROW_DIFFERS: Final = "row_differs"
@@ -158,15 +159,9 @@ class StreamAudit:
         }
 
     def _rows(self, table: EventTable, identities: Sequence[bytes]) -> dict[bytes, tuple[int, Row]]:
-        columns = ", ".join(f"`{column}`" for column in table.columns)
         rows: dict[bytes, tuple[int, Row]] = {}
-        for start in range(0, len(identities), IDS_A_STATEMENT):
-            part = identities[start : start + IDS_A_STATEMENT]
-            marks = ", ".join(["%s"] * len(part))
-            sql = (
-                f"SELECT event_id, id, {columns} FROM `{table.name}` FORCE INDEX (`{table.event_key}`) "
-                f"WHERE event_id IN ({marks})"
-            )
+        for part in slices(identities, IDS_A_STATEMENT):
+            sql = table.find(("event_id", "id", *table.columns), len(part))
             rows |= {bytes(event): (int(number), tuple(said)) for event, number, *said in self._bench.query(sql, part)}
         return rows
 

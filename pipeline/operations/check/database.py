@@ -141,11 +141,14 @@ def _tried(bench: Workbench, attempt: Attempt) -> Finding:
 def _ids(bench: Workbench, table: str) -> Iterator[Finding]:
     found = bench.work(lambda transaction: growth(transaction, table))
     what, remedy = f"ids of {table}", f"widen {table}.id (BIGINT) in time: the service stops where they end"
-    lasting = "" if found.days is None else f", {found.days:,.0f} days at the last day's {found.last_day:,}"
-    text = f"{found.left:,} left{lasting}"
-    if found.left == 0 or (found.days is not None and found.days < FEW_DAYS):
+    if found is None:
+        yield fail(what, "there is no AUTO_INCREMENT column", f"let {table}.id be one: rows are written without an id")
+        return
+    left, days = found.ids.left, found.days
+    text = f"{left:,} left" + ("" if days is None else f", {days:,.0f} days at the last day's {found.last_day:,}")
+    if left == 0 or (days is not None and days < FEW_DAYS):
         yield fail(what, text, remedy)
-    elif (found.days is not None and found.days < SHORT_DAYS) or found.left < found.highest_id / 10:
+    elif (days is not None and days < SHORT_DAYS) or found.ids.share_left < 0.1:
         yield warn(what, text, remedy)
     else:
         yield ok(what, text)

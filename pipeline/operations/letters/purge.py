@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pipeline.console.output import Advance
 from pipeline.dead_letters.items import StoredLetter
 from pipeline.operations.workbench import Workbench
+from pipeline.runtime.slices import slices
 
 AT_ONCE = 500
 
@@ -25,8 +26,7 @@ def delete(
     """Delete these letters, counted as `name`. Deleting one twice does nothing. Raises `Transient`, `Halted`."""
     counts[name] += 0
     keys = [stored.key for stored in letters]
-    for start in range(0, len(keys), AT_ONCE):
-        part = keys[start : start + AT_ONCE]
+    for part in slices(keys, AT_ONCE):
         bench.dead_letters.delete(part)
         counts[name] += len(part)
         advance(len(part))

@@ -25,6 +25,7 @@ from pipeline.messages.records import START, Block, Event, Extent, Letter, Recor
 from pipeline.operations.letters.payloads import whole_record
 from pipeline.operations.letters.rereading import Rereading
 from pipeline.operations.workbench import Workbench
+from pipeline.runtime.slices import slices
 
 SLAB: Final = 1000
 """Letters that are read, applied and settled together."""
@@ -67,8 +68,7 @@ def redrive(
         return
     rereading = Rereading(bench.reader)
     ordered = arranged(taken)
-    for start in range(0, len(ordered), SLAB):
-        slab = ordered[start : start + SLAB]
+    for slab in slices(ordered, SLAB):
         records = _records(bench, rereading, slab, terms, counts)
         if terms.dry_run:
             counts["would_be_tried"] += len(records)

@@ -1,0 +1,13 @@
+"""Many things, as many at a time as fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def slices(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """`things` in their order, at most `size` of them at a time; none where there are none."""
+    return (things[start : start + size] for start in range(0, len(things), size))
