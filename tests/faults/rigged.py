@@ -112,7 +112,7 @@ def install(rig: Rig) -> None:
     _around(DeadLetters, "write", before=lambda *_: deaths.reach("before the letters"))
 
     def at(point: str) -> Callable[..., None]:
-        def reach(table: Any, lease: Any, position: Any, *_: Any) -> None:
+        def reach(table: Any, lease: Any, position: Any, *_: Any, **__: Any) -> None:
             if position > lease.checkpoint:
                 deaths.reach(point)
 
@@ -152,9 +152,9 @@ def _around(
     method = getattr(kind, name)
 
     @wraps(method)
-    def wrapped(*given: Any) -> Any:
+    def wrapped(*given: Any, **named: Any) -> Any:
         before(*given)
-        result = method(*given)
+        result = method(*given, **named)
         after(*given)
         return result
 
