@@ -45,7 +45,7 @@ ROOMS = {
         "settings",
         "spark",
     },
-    "structured": {"kafka", "observability", "runtime", "settings", "spark"},
+    "structured": {"console", "kafka", "observability", "runtime", "settings", "spark"},
     "operations": {
         "applying",
         "aws",
@@ -80,7 +80,7 @@ ONLY = {
     | {"market/trades.py"},
     "py4j": {"pipeline/dstream/stream.py", "pipeline/spark/context.py"}
     | {f"pipeline/structured/{name}.py" for name in ("query", "run", "session")},
-    "confluent_kafka": {f"pipeline/kafka/{name}.py" for name in ("arrivals", "errors", "lane", "topics")},
+    "confluent_kafka": {f"pipeline/kafka/{name}.py" for name in ("arrivals", "errors", "lane", "letter_box", "topics")},
     "pymongo": {f"market/{name}.py" for name in ("mongo", "candle_rows", "kept")},
     "boto3": {"pipeline/aws.py"},
     "botocore": AWS,

@@ -74,7 +74,7 @@ def letters(
     """Letters that have not been sent back: how many by reason, each of them, or send them back.
 
     Once the cause is mended, `--resend` puts key and value of each at the end of the topic that it came from, and the
-    service reads it as a new record. A letter is sent back once, however often this runs or is killed. 1: some are left.
+    service reads it as a new record. A letter is sent back once, however often this runs or is killed.
 
         python -m pipeline candles letters --resend --reason bad_datetime
     """
@@ -163,4 +163,5 @@ def commands(name: str, summary: str, settings: type[S], compose: Callable[[S], 
         return Workbench(read, compose(read))
 
     groups = {"Look": (check, status, letters), "Change": (accept_loss,)}
-    return ServiceCommands(name, summary, settings, workbench, groups)
+    example = f"python -m pipeline {name} check"
+    return ServiceCommands(name, f"{summary}\n\n    {example}", settings, workbench, groups)
