@@ -20,7 +20,7 @@ def _candles(settings: CandleSettings) -> Service:
 def _trades(settings: TradeSettings) -> Service:
     from market.trades import service
 
-    return service(settings)
+    return service()
 
 
 COMMANDS: Final = (

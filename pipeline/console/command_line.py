@@ -24,13 +24,15 @@ from pipeline.settings.errors import SettingsError
 from pipeline.settings.group import SettingsGroup
 
 PROGRAM = "python -m pipeline"
-HELP = """\
-Look at the services and mend them, from any machine that has their settings (environment variables, docs/settings.md).
-
+HOW = """\
 Start with `check` before a service runs for the first time, and with `status` while it runs. Exit codes of every
 command: 0 all is well; 1 something is wrong, or left to do; 2 wrong settings or usage. `--json` answers for machines,
 on stdout; progress and errors are on stderr.
 """
+HELP = f"""\
+Look at the services and mend them, from any machine that has their settings (environment variables, docs/settings.md).
+
+{HOW}"""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def command_line(services: Sequence[ServiceCommands]) -> typer.Typer:
     """The whole of it."""
     app = _typer(HELP)
     for service in services:
-        under = _typer(service.summary) if service.name else app
+        under = _typer(f"{service.summary}\n\n{HOW}") if service.name else app
         under.callback()(_remembered(service))
         for heading, commands in service.commands.items():
             for command in commands:

@@ -25,7 +25,10 @@ MOST_SHOWN = 50
 
 
 def check(context: typer.Context, as_json: Json = False) -> None:
-    """Whether all that the service needs is there and lets it in. Changes nothing. 1: something fails."""
+    """Whether all that the service needs is there and lets it in. Changes nothing. 1: something fails.
+
+    python -m pipeline candles check
+    """
     run(context, lambda bench: _check(bench, as_json))
 
 
@@ -36,7 +39,10 @@ def _check(bench: Workbench, as_json: bool) -> int:
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
-    """How the service is doing: batches, lag per partition, letters. 1: somebody has to look."""
+    """How the service is doing: batches, lag per partition, letters. 1: somebody has to look.
+
+    python -m pipeline candles status --json
+    """
     run(context, lambda bench: _status(bench, as_json))
 
 
@@ -119,6 +125,8 @@ def accept_loss(context: typer.Context, yes: Yes = False, as_json: Json = False)
 
     A topic that was made anew is then read from its beginning; one that has dropped records before they were read, from
     the first that it still holds.
+
+        python -m pipeline candles accept-loss
     """
     run(context, lambda bench: _accept_loss(bench, yes, as_json))
 
