@@ -46,9 +46,16 @@ format: setup ## format the code and mend what ruff can
 
 lock: setup ## write requirements*.txt anew from requirements*.in, with hashes (UPGRADE=1: the newest versions)
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check $(UV)
-	@for list in requirements requirements-demo requirements-analytics requirements-dev requirements-build; do \
+	@for list in requirements requirements-build; do \
 		echo "$$list.txt"; \
 		$(COMPILE) $(if $(UPGRADE),--upgrade) --allow-unsafe $$list.in -o $$list.txt || exit 1; \
+	done
+	@echo requirements-dev.txt
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) --allow-unsafe --constraint requirements.txt requirements-dev.in \
+		-o requirements-dev.txt
+	@for list in requirements-demo requirements-analytics; do \
+		echo "$$list.txt"; \
+		$(COMPILE) --allow-unsafe --constraint requirements-dev.txt $$list.in -o $$list.txt || exit 1; \
 	done
 	@$(COMPILE) --constraint requirements.txt --no-emit-package pyspark --no-emit-package py4j requirements.in \
 		-o requirements-image.txt

@@ -1,0 +1,67 @@
+"""What is installed for one use of the project is enough for it, of the versions that are tested, and no more."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ANALYTICS = {"confluent-kafka", "pymongo", "pyarrow", "pandas", "numpy"}
+MONEY = ("demo.__main__", "demo.cluster", "stream_consumer", "producers.__main__", "pipeline.__main__")
+MARKET = ("stream_analytics", "market.candles", "market.trades")
+SHOWN = ("demo.__main__", "producers.__main__", "pipeline.__main__")
+BLOCK = """
+import sys
+from importlib.abc import MetaPathFinder
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Missing())
+import importlib, importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name in {blocked!r} else found(name, package)
+for module in {modules!r}:
+    importlib.import_module(module)
+"""
+
+
+def pins(name: str) -> dict[str, str]:
+    """Package → version."""
+    found = re.findall(r"^([a-z0-9._-]+)(?:\[[^]]*\])?==([^\s\\]+)", (ROOT / name).read_text(), re.MULTILINE)
+    return dict(found)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-demo.txt", "requirements-analytics.txt"])
+def test_a_part_of_the_packages_has_the_versions_that_the_tests_have(name: str) -> None:
+    everything = pins("requirements-dev.txt")
+    assert pins(name)
+    assert pins(name).items() <= everything.items()
+
+
+def test_the_money_installs_nothing_of_the_analytics() -> None:
+    assert pins("requirements-analytics.txt").keys() >= ANALYTICS
+    for name in ("requirements.txt", "requirements-demo.txt", "requirements-image.txt"):
+        assert not pins(name).keys() & ANALYTICS
+
+
+@pytest.mark.parametrize(
+    ("name", "modules"),
+    [("requirements-demo.txt", MONEY), ("requirements-analytics.txt", MARKET), ("requirements-analytics.txt", SHOWN)],
+)
+def test_what_is_installed_for_a_demo_is_all_that_its_programs_import(name: str, modules: tuple[str, ...]) -> None:
+    installed = pins(name).keys()
+    blocked = {
+        module
+        for module, packages in packages_distributions().items()
+        if not any(re.sub("[-_.]+", "-", package).lower() in installed for package in packages)
+    } - {"pip", "setuptools", "wheel", "pkg_resources", "_distutils_hack", "distutils-precedence"}
+    assert "pytest" in blocked
+    program = BLOCK.format(blocked=blocked, modules=modules)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert not done.returncode, done.stderr[-2000:]
