@@ -86,9 +86,11 @@ class Ledger:
 
     def spent(self, window: Window) -> Spent:
         """Accepted spending of the card, rows and this chunk's decisions. Raises `MoreNeeded` for sums not read yet."""
-        if window not in self._windows:
+        spent = self._windows.get(window)
+        if spent is None:
             raise MoreNeeded(Needs(windows=(window,)))
-        return spent_within(window, self._windows[window], self._spendings.get(window.card, ()))
+        spendings = self._spendings.get(window.card)
+        return spent_within(window, spent, spendings) if spendings else spent
 
     def changed_accounts(self) -> list[Account]:
         """Accounts that differ from what was loaded, by id."""

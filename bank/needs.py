@@ -13,14 +13,14 @@ HISTORY = timedelta(days=33)
 """The two windows of the fraud score's velocity, back from "now": (now - 3 d, now] and (now - 33 d, now - 3 d]."""
 
 
-class Window(NamedTuple):
+class Window(msgspec.Struct, frozen=True, order=True, gc=False):
     """The spending of one card as seen from `now` (naive UTC)."""
 
     card: int
     now: datetime
 
 
-class WindowBelow(NamedTuple):
+class WindowBelow(msgspec.Struct, frozen=True, gc=False):
     """A window that is needed where the available funds of its card's account are below `funds`."""
 
     window: Window

@@ -98,7 +98,7 @@ class BankStore:
             loans = {}
         accounts = {row[0]: Account(row[0], row[1], row[2], row[3] or 0, row[4] != 0) for row in account_rows}
         ledger = Ledger(cards, accounts, loans, locked_at)
-        spent |= _all_spent(transaction, {window for window, funds in below if ledger.funds_of(window.card) < funds})
+        spent |= _all_spent(transaction, {one.window for one in below if ledger.funds_of(one.window.card) < one.funds})
         ledger.remember_windows(spent)
         return ledger
 

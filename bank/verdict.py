@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
 
 import msgspec
 
@@ -13,7 +12,7 @@ from bank.holdings import Account, Loan
 from bank.needs import HISTORY, RECENT, Spent, Window
 
 
-class Spending(NamedTuple):
+class Spending(msgspec.Struct, frozen=True, gc=False):
     """One accepted card payment, as the fraud score counts it: at the time stamp of its row."""
 
     card: int

@@ -79,7 +79,7 @@ def _decide(cursor: Any, domain: Domain, event: Event[Any], ledger: Ledger) -> D
         return domain.decide(event, ledger)
     except MoreNeeded as more:
         for window in more.needs.windows:
-            card, now = window
+            card, now = window.card, window.now
             ((recent, history),) = _query(cursor, SPENT, now - RECENT, now - RECENT, card, now - HISTORY, now)
             ledger.remember_windows({window: Spent(recent, history)})
         return domain.decide(event, ledger)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from bank.holdings import Account
 from bank.ledger import Ledger
@@ -44,7 +45,7 @@ class CardTransactions:
     def needs(self, event: Event[CardPayment]) -> Needs:
         payment, weights = event.message, self._weights
         keys = (payment.card_num,), (payment.merchant_account_id,)
-        window = Window(payment.card_num, _now(event))
+        window = Window(payment.card_num, _moment(event.record.arrived_ms))
         suspicion = fraud.suspicion(payment, weights)
         if suspicion == weights.threshold_velocity or fraud.needs_velocity(suspicion, event.identity, weights):
             return Needs(*keys, windows=(window,))
@@ -58,7 +59,7 @@ class CardTransactions:
         return said(message, status)
 
     def decide(self, event: Event[CardPayment], state: Ledger) -> Decision:
-        verdict = rules.decide(event.message, _now(event), event.identity, self._weights, state)
+        verdict = rules.decide(event.message, _moment(event.record.arrived_ms), event.identity, self._weights, state)
         side_rows: tuple[tuple[EventTable, Row], ...] = ()
         if verdict.status == POTENTIAL_FRAUD:
             side_rows = tuple(
@@ -68,5 +69,6 @@ class CardTransactions:
         return Decision(verdict.status, verdict.effects, side_rows, (card.account_id if card else None,))
 
 
-def _now(event: Event[CardPayment]) -> datetime:
-    return _EPOCH + timedelta(milliseconds=event.record.arrived_ms)
+@lru_cache(8192)
+def _moment(arrived_ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=arrived_ms)

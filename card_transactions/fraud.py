@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from bank.ledger import Ledger
@@ -36,8 +37,13 @@ class FraudWeights:
 
 def sampled(identity: bytes, chance: Decimal) -> bool:
     """Whether this event is one of the share that always gets a velocity; a replay chooses alike."""
-    drawn = int.from_bytes(hashlib.blake2b(identity, digest_size=8, person=b"fraud").digest(), "big")
-    return drawn < _share(chance)
+    return _drawn(identity) < _share(chance)
+
+
+@lru_cache(8192)
+def _drawn(identity: bytes) -> int:
+    """64 bits. Cached, since an event is looked at before its card is locked, and again when it is decided."""
+    return int.from_bytes(hashlib.blake2b(identity, digest_size=8, person=b"fraud").digest(), "big")
 
 
 @cache
@@ -69,10 +75,10 @@ def needs_velocity(total: Decimal, identity: bytes, weights: FraudWeights) -> bo
 
 
 def score(
-    payment: CardPayment, funds: Decimal, window: Window, identity: bytes, weights: FraudWeights, ledger: Ledger
+    payment: CardPayment, funds: Decimal, now: datetime, identity: bytes, weights: FraudWeights, ledger: Ledger
 ) -> Decimal:
     """`funds`: available funds, at least the amount and above zero. Raises `MoreNeeded`."""
     total = suspicion(payment, weights) + weights.amount * payment.transfer_value / funds
     if needs_velocity(total, identity, weights):
-        total += velocity(ledger.spent(window), weights.velocity)
+        total += velocity(ledger.spent(Window(payment.card_num, now)), weights.velocity)
     return total

@@ -8,7 +8,6 @@ import msgspec
 
 from bank.holdings import Card, moved
 from bank.ledger import Ledger
-from bank.needs import Window
 from bank.statuses import (
     ACCEPTED,
     EXPIRED,
@@ -46,8 +45,7 @@ def decide(payment: CardPayment, now: datetime, identity: bytes, weights: FraudW
         return Verdict(EXPIRED)
     if not _verified(payment, card):
         return Verdict(INVALID)
-    window = Window(payment.card_num, now)
-    if score(payment, payer.funds, window, identity, weights, ledger) > weights.threshold_fraud:
+    if score(payment, payer.funds, now, identity, weights, ledger) > weights.threshold_fraud:
         return Verdict(POTENTIAL_FRAUD, (msgspec.structs.replace(payer, active=False),))
     return Verdict(
         ACCEPTED,

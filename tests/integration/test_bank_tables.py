@@ -126,7 +126,7 @@ def test_what_windows_that_end_apart_see_is_what_lies_in_each(
     monkeypatch.setattr(tables, "CARDS_A_STATEMENT", cards_a_statement)
     first = datetime(2031, 1, 1, 12, 0, 0, fraction)
     windows = [Window(card, first + timedelta(days=days)) for card in (41, 42) for days in apart]
-    edges = {end - before for _, end in windows for before in (timedelta(0), RECENT, HISTORY)}
+    edges = {window.now - before for window in windows for before in (timedelta(0), RECENT, HISTORY)}
     moments = sorted({edge.replace(microsecond=0) + timedelta(seconds=by) for edge in edges for by in (-1, 0, 1)})
     spendings = [(card, moment, Decimal(2**n) / 100) for card in (41, 43) for n, moment in enumerate(moments)]
     lane = pool.lane()
