@@ -82,7 +82,7 @@ def letters(
     Once the cause is mended, `--resend` puts key and value of each at the end of the topic that it came from, and the
     service reads it as a new record. A letter is sent back once, however often this runs or is killed.
 
-        python -m pipeline candles letters --resend --reason bad_datetime
+        python -m pipeline candles letters --resend --reason bad_timestamp
     """
     run(context, lambda bench: _letters(bench, reason, listed, resend, yes, as_json))
 
