@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+from confluent_kafka.admin import AdminClient
 
 from pipeline.settings.kafka import KafkaSettings
 
@@ -23,3 +28,17 @@ def client_options(settings: KafkaSettings) -> dict[str, object]:
         "sasl.password": password.get_secret_value() if password else None,
     }
     return {"log_level": LOG_LEVEL, **{name: value for name, value in given.items() if value is not None}}
+
+
+def administrator(client: Mapping[str, object]) -> AdminClient:
+    """The one administrator of this process with these options.
+
+    It is never let go: where its own thread, which still holds it after an answer, is the last to do so, the process
+    crashes.
+    """
+    return _administrator(tuple(sorted(client.items())))
+
+
+@cache
+def _administrator(options: tuple[tuple[str, Any], ...]) -> AdminClient:
+    return AdminClient(dict(options))

@@ -8,8 +8,8 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
 
+from pipeline.kafka.client import administrator
 from pipeline.kafka.errors import by_fate
 from pipeline.kafka.places import Place
 
@@ -88,8 +88,9 @@ class Lane:
         if new:
             asked = ConsumerGroupTopicPartitions(self._name, [TopicPartition(*place) for place in new])
             with by_fate(f"marks of lane {self._name}"):
-                admin = AdminClient(self._client)
-                told = admin.list_consumer_group_offsets([asked], require_stable=True, request_timeout=PATIENCE)
+                told = administrator(self._client).list_consumer_group_offsets(
+                    [asked], require_stable=True, request_timeout=PATIENCE
+                )
                 found = told[self._name].result().topic_partitions
             self._marks.update({(at.topic, at.partition): Mark.read(at) for at in found if at.offset >= 0})
             self._asked.update(new)
