@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pipeline.applying.applied import Applied, condemned
-from pipeline.applying.culprits import UNFORESEEN, condemned_loudly
+from pipeline.applying.culprits import condemned_loudly
 from pipeline.applying.routing import Router
 from pipeline.messages.records import Event, Letter, Record, Skipped
 from pipeline.runtime.errors import Rejected, Unforeseen
 from pipeline.runtime.redacted_errors import RedactedErrors
+
+UNFORESEEN_READING: Final = "unforeseen_while_reading"
+"""Not all of the message could be read, so its letter may not hold all of it."""
 
 
 @dataclass
@@ -52,7 +55,7 @@ class Reading:
         """
         through = self.applied.through
         for record, error in self.broken:
-            letter = self.router.broken(record, Rejected(UNFORESEEN, str(error)))
+            letter = self.router.broken(record, Rejected(UNFORESEEN_READING, str(error)))
             if not (through if letter.type is None else letter.type in through):
                 raise error
             self.applied.add(condemned_loudly(letter))

@@ -212,7 +212,7 @@ def test_a_message_that_breaks_its_reader_is_a_letter_that_tells_no_value_and_it
     bank.apply(*sent, record(quote()))
     monkeypatch.undo()
     place = f"OverflowError at test_culprits.py:{breaking.__code__.co_firstlineno + 3}"
-    told = [f"letter:unforeseen_error: {place}"]
+    told = [f"letter:unforeseen_while_reading: {place}"]
     assert bank.outcomes(sent) == [told if memo == "x" else ["1"] for memo in memos]
     assert bank.balances(owner) == [f"{1000 - memos.count('a')}.00"]
 

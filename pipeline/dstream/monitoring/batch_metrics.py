@@ -7,6 +7,7 @@ from typing import Final
 
 from pipeline.applying.applied import LETTER
 from pipeline.applying.culprits import UNFORESEEN
+from pipeline.applying.reading import UNFORESEEN_READING
 from pipeline.messages.batch import Batch
 from pipeline.messages.records import Report
 from pipeline.observability.instruments import Instruments
@@ -71,7 +72,8 @@ class BatchMetrics:
         """Messages of these types may come. What an alarm watches begins at 0: a first time would not be a rise."""
         for type_ in types:
             self.id_conflicts.labels(type_)
-            self.messages.labels(type_, f"{LETTER}{UNFORESEEN}")
+            for reason in (UNFORESEEN, UNFORESEEN_READING):
+                self.messages.labels(type_, f"{LETTER}{reason}")
 
     def tell_reports(self, reports: Sequence[Report]) -> None:
         """What the partitions had to do, also where one of them failed."""
