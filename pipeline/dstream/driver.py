@@ -18,10 +18,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
+from pipeline.dstream.batch_log import BatchLog
 from pipeline.dstream.monitoring.health import Health
 from pipeline.dstream.source import Source
 from pipeline.messages.batch import Batch, error_of, gathered
@@ -29,8 +30,6 @@ from pipeline.messages.records import END, Range, Report
 from pipeline.runtime.errors import Fatal, Halted, LeaseLost, PipelineError, TaskDied, Transient, Trimmed
 
 MOST_DEATHS = 10
-QUIET = 60.0
-"""Seconds between two lines of a stream that brings nothing."""
 HEED = 0.2
 """Seconds within which the leading thread heeds a lost lease."""
 STREAM, LEASES = "the stream", "the lease table"
@@ -69,12 +68,8 @@ class Driver:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._source, self._run, self._partitions = source, run, partitions
-        self._batch_length, self._helpers, self._until_caught_up, self._clock = (
-            batch_length,
-            helpers,
-            until_caught_up,
-            clock,
-        )
+        self._batch_length, self._clock = batch_length, clock
+        self._helpers, self._until_caught_up = helpers, until_caught_up
         self._turn = threading.Lock()
         self._stopping = threading.Event()
         self._leading = threading.Event()
@@ -83,9 +78,8 @@ class Driver:
         self._health = health
         self._waits = health.waits
         self._metrics = health.metrics.batch
+        self._log = BatchLog(health.tells, clock)
         self._deaths = 0
-        self._number = 0
-        self._told = clock()
 
     def stop(self) -> None:
         """Plan no more; the batch in flight ends as usual. Idempotent."""
@@ -178,7 +172,7 @@ class Driver:
         self._deaths = 0
         self._waits.settle([STREAM] if batch.unread else [])
         self._health.went_through(batch, {**batch.seconds, **seconds})
-        self._tell(batch, {**batch.seconds, **seconds})
+        self._log.tell(batch, {**batch.seconds, **seconds})
         self._leave_unread(batch)
         return bool(batch.deferred) or any(
             not reached.at_tip or reached.through == END for reached in batch.progress.values()
@@ -213,32 +207,6 @@ class Driver:
         self._metrics.failed(error)
         self._fatal = error
         self._leading.clear()
-
-    def _tell(self, batch: Batch, seconds: dict[str, float]) -> None:
-        """A line for a batch that moved something; a line a minute where none does."""
-        now = self._clock()
-        if not batch.moved:
-            if now - self._told >= QUIET:
-                self._told = now
-                log.info("idle", shards=len(batch.progress), behind_ms=batch.behind_ms)
-            return
-        self._told = now
-        self._number += 1
-        elapsed = seconds["plan"] + seconds["run"] + seconds["commit"]
-        told: dict[str, Any] = {
-            "number": self._number,
-            "records": batch.messages,
-            "applied": batch.applied,
-            "outcomes": batch.outcomes,
-            "retries": batch.retries,
-            "shards": len(batch.progress),
-            "shards_left": len(batch.deferred),
-            "behind_ms": batch.behind_ms,
-            "seconds": {stage: round(spent, 3) for stage, spent in seconds.items()},
-            "per_second": round(batch.messages / elapsed),
-        }
-        self._health.tells(told)
-        log.info("batch", **told)
 
 
 @contextmanager

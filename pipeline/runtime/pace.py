@@ -14,12 +14,15 @@ class OnceAMinute:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._said = float("-inf")
+        self._last = float("-inf")
 
     def due(self) -> bool:
         """Whether it is to be said now; if so, it counts as said."""
-        now = self._clock()
-        if now - self._said < MINUTE:
+        if self._clock() - self._last < MINUTE:
             return False
-        self._said = now
+        self.said()
         return True
+
+    def said(self) -> None:
+        """It was said now, or need not be: not due for a minute."""
+        self._last = self._clock()
