@@ -109,7 +109,7 @@ def _card_transaction(values: Values, now: datetime, bank: Bank, chosen: bool, s
         return INACTIVE
     if funds(account) < amount:
         return INSUFFICIENT_FUNDS
-    if now.date() > card["exp_date"]:
+    if card["exp_date"] is None or now.date() > card["exp_date"]:  # the column may hold what is no day
         return EXPIRED
     if _wrong_code(values, card):
         return INVALID

@@ -138,6 +138,10 @@ def test_the_day_of_expiry_is_the_last_valid_one_and_funds_come_before_it() -> N
     assert status(PAYMENT, location="US", now=NOW + timedelta(seconds=1), transfer_value=500) == -1
 
 
+def test_a_card_whose_column_holds_no_day_has_expired() -> None:
+    assert status(PAYMENT, changed("cards", CARD, exp_date=None), location="US") == -3
+
+
 def test_a_card_without_the_code_that_is_given_matches_none_and_without_a_pin_any() -> None:
     assert status(PAYMENT, changed("cards", CARD, cvc1=None), cvc1=111, pin=1234, location="US") == -4
     assert status(PAYMENT, changed("cards", CARD, pin=None), cvc1=111, location="US") == 1

@@ -208,6 +208,12 @@ def test_the_day_of_expiry_is_the_last_valid_day() -> None:
     assert pay(payment(cvc2=221), CARD, account(1), account(2), now=late + timedelta(minutes=1)).status == -3
 
 
+def test_a_card_whose_column_holds_no_day_has_expired_in_its_place_among_the_rules() -> None:
+    endless = Card(NUMBER, 1, 1234, 111, 222, None)
+    assert pay(payment(cvc2=221), endless, account(1), account(2)).status == -3
+    assert pay(payment("1000000.00"), endless, account(1), account(2)).status == -1
+
+
 def test_a_card_without_a_cvc1_matches_none_and_one_without_a_pin_asks_for_none() -> None:
     blank = Card(NUMBER, 1, None, None, 222, date(2022, 1, 1))
     assert pay(payment(cvc1=111, pin=1), blank, account(1), account(2)).status == -4
