@@ -19,8 +19,11 @@ MIB = 1024 * 1024
 KINDS = {
     "benchmarks.stand_in": "stream",
     "pyspark.daemon": "worker",
+    "kafka.Kafka": "broker",
+    "mongo.groovy": "database",
     "java": "JVM",
     "stream_consumer.py": "driver",
+    "stream_analytics.py": "driver",
     "mariadb": "database",
     "mysqld": "database",
     "moto.server": "moto",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,8 @@ from pipeline.runtime.errors import Fatal, Transient
 
 PATIENCE = 10.0
 """Seconds that the brokers may take for an answer."""
+AT_ONCE = 250
+"""Topics whose settings are asked for, or that are made, with one call."""
 LARGEST = "max.message.bytes"
 FORBIDDEN = frozenset(
     {
@@ -90,11 +92,13 @@ class Topics:
 
     def largest(self, names: Collection[str]) -> dict[str, int]:
         """How many bytes a batch of records may have, by topic."""
-        with by_fate("settings of topics"):
-            asked = self._admin.describe_configs(
-                [ConfigResource(ConfigResource.Type.TOPIC, name) for name in sorted(names)], request_timeout=PATIENCE
-            )
-            return {resource.name: int(future.result()[LARGEST].value) for resource, future in asked.items()}
+        found: dict[str, int] = {}
+        for some in _pieces(sorted(names)):
+            with by_fate("settings of topics"):
+                wanted = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in some]
+                asked = self._admin.describe_configs(wanted, request_timeout=PATIENCE)
+                found |= {resource.name: int(future.result()[LARGEST].value) for resource, future in asked.items()}
+        return found
 
     def group_memory(self) -> int | None:
         """Minutes after which brokers forget offsets of a group without members; None where that is not told."""
@@ -109,9 +113,15 @@ class Topics:
     def make(self, names: Collection[str], partitions: int, replication: int, config: Mapping[str, str] = {}) -> None:
         """Make the topics that are missing. Raises `Fatal` where the brokers forbid it."""
         absent = sorted(set(names) - set(self.describe(names)))
-        new = [NewTopic(name, partitions, replication, config=dict(config)) for name in absent]
-        for name, future in (self._admin.create_topics(new, request_timeout=PATIENCE) if new else {}).items():
-            _made(name, future)
+        for some in _pieces(absent):
+            new = [NewTopic(name, partitions, replication, config=dict(config)) for name in some]
+            for name, future in self._admin.create_topics(new, request_timeout=PATIENCE).items():
+                _made(name, future)
+
+
+def _pieces(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """So many topics as brokers answer for at once."""
+    return (names[first : first + AT_ONCE] for first in range(0, len(names), AT_ONCE))
 
 
 def _topic(told: TopicDescription) -> Topic:

@@ -78,9 +78,11 @@ class Engine:
     def _make(self, topics: Topics, read: Collection[str]) -> None:
         settings = self._settings
         topics.make(self._service.writes, settings.topic_partitions, settings.topic_replication)
-        for topic, largest in topics.largest(read).items():
-            config = {LARGEST: str(largest + ROOM)}
-            topics.make([letters_of(topic)], settings.topic_partitions, settings.topic_replication, config)
+        largest = topics.largest(read)
+        for most in sorted(set(largest.values())):
+            letters = [letters_of(topic) for topic in read if largest[topic] == most]
+            config = {LARGEST: str(most + ROOM)}
+            topics.make(letters, settings.topic_partitions, settings.topic_replication, config)
 
     def _stream(self, topics: Topics, stop: StopSignal, *, until_caught_up: bool) -> None:
         service, settings = self._service, self._settings

@@ -1,0 +1,1 @@
+"""How fast the analytics are: `python -m benchmarks analytics`."""

@@ -1,0 +1,67 @@
+"""Topics that are full before anything is clocked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from random import Random
+
+from confluent_kafka import Producer
+
+from tests import topics
+
+OPENING, OPENING_UTC = datetime(2023, 8, 25, 9, 30), datetime(2023, 8, 25, 13, 30, tzinfo=UTC)
+FIRST_MS = 1_692_970_200_000
+NAMES = 50
+PIECE = 10_000
+
+
+def trades(number: int) -> Iterator[bytes]:
+    """A thousand a second, of `NAMES` names, up to two seconds out of order."""
+    random = Random(number)
+    for place in range(number):
+        at = FIRST_MS + place + random.randrange(2_000)
+        price, quantity = random.uniform(1, 500), random.randrange(1, 1000)
+        yield f"S{random.randrange(NAMES)},SELL,{price:.2f},{quantity},{at},x".encode()
+
+
+def candle(random: Random, minute: int) -> bytes:
+    """The candle of a minute since the opening."""
+    opening, closing = random.uniform(99, 101), random.uniform(99, 101)
+    prices = {"open": opening, "high": max(opening, closing) + 1, "low": min(opening, closing) - 1, "close": closing}
+    written = {name: f"{price:.2f}" for name, price in prices.items()}
+    began = str(OPENING + timedelta(minutes=minute))
+    return json.dumps({"datetime": began, **written, "volume": str(random.randrange(100_000))}).encode()
+
+
+def candles(number: int) -> Iterator[bytes]:
+    """Of one symbol, minute by minute."""
+    random = Random(number)
+    return (candle(random, minute) for minute in range(number))
+
+
+def make(bootstrap: str, names: Iterable[str], partitions: int = 1) -> None:
+    """Make topics."""
+    rest = iter(names)
+    while some := list(islice(rest, 500)):
+        topics.create(bootstrap, dict.fromkeys(some, partitions))
+
+
+def fill(bootstrap: str, topic: str, values: Iterable[bytes]) -> None:
+    """Put records, and wait until they are there."""
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 20, "queue.buffering.max.messages": 1_000_000})
+    rest = iter(values)
+    while some := list(islice(rest, PIECE)):
+        producer.produce_batch(topic, [{"value": value} for value in some])
+        producer.flush(60)
+
+
+def fill_each(bootstrap: str, names: Iterable[str], value: bytes) -> None:
+    """Put one record into each topic."""
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 100, "queue.buffering.max.messages": 1_000_000})
+    for name in names:
+        producer.produce(name, value)
+        producer.poll(0)
+    producer.flush(120)

@@ -1,0 +1,215 @@
+"""The parts of `python -m benchmarks analytics`, each with topics, a database and a checkpoint of its own."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from benchmarks.analytics import backlog, runs
+from benchmarks.analytics.copying import COPIES
+from benchmarks.machine import Use, Watch
+from benchmarks.results import Goal, Result
+from demo.ground import DATABASE, Ground, ground
+from market.trades import READS, WRITES
+from pipeline.kafka.letters import letters_of
+from tests.kafka import Broker
+from tests.mongo import Mongo
+
+CANDLES, TRADES = (*runs.SERVICE, "candles"), (*runs.SERVICE, "trades")
+COPYING = (sys.executable, "-m", "benchmarks.analytics.copying")
+RATE = 100
+"""Candles a second, where the time to the database is clocked."""
+SYMBOLS = 50
+
+
+@dataclass
+class Bench:
+    """What parts need. `messages`: of the backlogs of trades; `symbols`: with a candle each; `seconds`: of latency."""
+
+    watch: Watch
+    messages: int
+    symbols: int
+    seconds: int
+    goals: list[Goal] = field(default_factory=list)
+
+    def trades(self) -> list[Result]:
+        """Trades into windows, beside the same query of Spark's without anything done with them."""
+        with ground() as here:
+            self._fill_trades(here, [WRITES])
+            bare = self._clocked("Spark alone", "Kafka → windows → noop", runs.alone("trades", here.environment))
+            ours = self._clocked("trades", "Kafka → windows → topic, once", runs.caught_up(TRADES, here.environment))
+        ratio = (ours.rate or 0) / (bare.rate or 1)
+        self.goals.append(Goal("trades at least 0.8 × Spark alone", f"{ratio:.2f}", ratio >= 0.8))
+        worker = max(self.watch.resident(*_window(ours)).get("worker", [0.0]))
+        self.goals.append(Goal("a worker of trades at most 400 MiB", f"{worker:.0f} MiB", worker <= 400))
+        return [bare, ours]
+
+    def sink(self) -> list[Result]:
+        """The transactional sink beside Spark's own, which repeats what it wrote of an open batch."""
+        with ground() as here:
+            self._fill_trades(here, [COPIES])
+            bare = self._clocked("Spark's sink", "Kafka → topic, maybe twice", runs.alone("sink", here.environment))
+            ours = self._clocked("our sink", "Kafka → topic, once", runs.caught_up(COPYING, here.environment))
+        ratio = (ours.rate or 0) / (bare.rate or 1)
+        self.goals.append(Goal("our sink at least 0.6 × Spark's own", f"{ratio:.2f}", ratio >= 0.6))
+        return [bare, ours]
+
+    def warm(self) -> list[Result]:
+        """A backlog of 2,000 candles of each of 50 symbols."""
+        names = [f"sym{number}" for number in range(SYMBOLS)]
+        with ground() as here:
+            _make(here, names)
+            values = list(backlog.candles(2_000))
+            for name in names:
+                backlog.fill(here.kafka.bootstrap, name, values)
+            environment = {**here.environment, "SYMBOLS": ",".join(names)}
+            result = self._clocked("warm start", "50 × 2,000 candles", runs.caught_up(CANDLES, environment), 100_000)
+            workers = self.watch.resident(*_window(result)).get("worker", [0.0])
+            _expect(here.mongo, names, 2_000)
+        seconds = result.use.seconds
+        self.goals.append(Goal("50 × 2,000 candles within 60 s", f"{seconds:.1f} s", seconds <= 60))
+        self.goals.append(Goal("a worker of candles at most 400 MiB", f"{max(workers):.0f} MiB", max(workers) <= 400))
+        return [result]
+
+    def many(self) -> list[Result]:
+        """A candle of each of many symbols: the first, which makes their collections, and the next."""
+        names = [f"sym{number}" for number in range(self.symbols)]
+        random = Random(1)
+        found = []
+        with ground() as here:
+            _make(here, names)
+            backlog.fill_each(here.kafka.bootstrap, names, backlog.candle(random, 0))
+            with runs.running(CANDLES, {**here.environment, "SYMBOLS": ",".join(names)}) as job:
+                for minute, what in enumerate(("the first minute, with new collections", "the next minute"), 1):
+                    if minute > 1:
+                        sent = time.monotonic()
+                        backlog.fill_each(here.kafka.bootstrap, names, backlog.candle(random, minute))
+                    else:
+                        sent = job.wait_for("running").at
+                    ended = _wait(here.mongo, names, minute)
+                    found.append(self._clocked(f"{len(names):,} symbols", what, (sent, ended), len(names)))
+        seconds = found[-1].use.seconds
+        self.goals.append(Goal(f"{len(names):,} symbols within 10 s", f"{seconds:.1f} s", seconds <= 10))
+        return found
+
+    def latency(self) -> list[Result]:
+        """From a candle's arrival in its topic until a reader of the database sees it."""
+        names = [f"sym{number}" for number in range(SYMBOLS)]
+        with ground() as here:
+            _make(here, names)
+            backlog.fill_each(here.kafka.bootstrap, names, backlog.candle(Random(0), 0))
+            with runs.running(CANDLES, {**here.environment, "SYMBOLS": ",".join(names)}) as job:
+                job.wait_for("batch")
+                started = time.monotonic()
+                seen = _Seen(here.mongo, names)
+                sent = _send(here.kafka, names, self.seconds)
+                delays = seen.delays(sent)
+                ended = time.monotonic()
+        p50, p95 = statistics.median(delays), statistics.quantiles(delays, n=20)[-1]
+        use = self.watch.use(started, ended)
+        self.goals.append(Goal(f"p95 at {RATE} candles/s at most 1.5 s", f"{p95:.2f} s", p95 <= 1.5))
+        figure = f"p50 {p50:.2f} s, p95 {p95:.2f} s"
+        return [Result("latency", f"{RATE} candles/s of {len(names)} symbols", figure, use, len(delays))]
+
+    def _fill_trades(self, here: Ground, writes: Iterable[str]) -> None:
+        backlog.make(here.kafka.bootstrap, [READS, *writes], 4)
+        backlog.fill(here.kafka.bootstrap, READS, backlog.trades(self.messages))
+
+    def _clocked(self, name: str, what: str, window: tuple[float, float], messages: int = 0) -> Result:
+        use, number = self.watch.use(*window), messages or self.messages
+        seconds = window[1] - window[0]
+        rate = number / seconds
+        facts: dict[str, object] = {"window": window}
+        return Result(name, what, f"{rate:,.0f}/s ({seconds:.1f} s)", _lasting(use, seconds), number, rate, facts)
+
+
+class _Seen:
+    """Looks at the collections, all the time, for the newest minute that each has."""
+
+    def __init__(self, mongo: Mongo, names: Iterable[str]) -> None:
+        self._mongo, self._names = mongo, list(names)
+        self._when: dict[tuple[str, int], float] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def delays(self, sent: dict[tuple[str, int], float]) -> list[float]:
+        """Of each candle, once all are there."""
+        deadline = time.monotonic() + 60
+        while not sent.keys() <= self._when.keys() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self._over.set()
+        self._thread.join()
+        return [self._when[one] - at for one, at in sent.items()]
+
+    def _look(self) -> None:
+        with self._mongo.client() as client:
+            while not self._over.wait(0.02):
+                for name in self._names:
+                    newest = client[DATABASE][name].find_one({}, {"_id": 1}, sort=[("_id", -1)])
+                    minute = _minute(newest) if newest else 0
+                    for earlier in range(minute, 0, -1):
+                        if (name, earlier) in self._when:
+                            break
+                        self._when[name, earlier] = time.monotonic()
+
+
+def _send(kafka: Broker, names: list[str], seconds: int) -> dict[tuple[str, int], float]:
+    """`RATE` candles a second, the symbols in turn; when each was acknowledged."""
+    random, sent = Random(2), dict[tuple[str, int], float]()
+    begun = time.monotonic()
+    for number in range(RATE * seconds):
+        time.sleep(max(0.0, begun + number / RATE - time.monotonic()))
+        name, minute = names[number % len(names)], 1 + number // len(names)
+        backlog.fill(kafka.bootstrap, name, [backlog.candle(random, minute)])
+        sent[name, minute] = time.monotonic()
+    return sent
+
+
+def _minute(found: dict[str, Any]) -> int:
+    since: float = (found["_id"] - backlog.OPENING_UTC).total_seconds()
+    return round(since / 60)
+
+
+def _make(here: Ground, names: Iterable[str]) -> None:
+    backlog.make(here.kafka.bootstrap, [made for name in names for made in (name, letters_of(name))])
+
+
+def _wait(mongo: Mongo, names: list[str], number: int) -> float:
+    """When every symbol had so many documents (monotonic seconds): the last ones are looked at."""
+    with mongo.client() as client:
+        for name in names:
+            while client[DATABASE][name].estimated_document_count() < number:
+                time.sleep(0.05)
+    return time.monotonic()
+
+
+def _expect(mongo: Mongo, names: Iterable[str], number: int) -> None:
+    with mongo.client() as client:
+        wrong = [name for name in names if client[DATABASE][name].count_documents({}) != number]
+    if wrong:
+        raise RuntimeError(f"{', '.join(wrong)}: not the {number} documents that were to be written")
+
+
+def _window(result: Result) -> tuple[float, float]:
+    window: tuple[float, float] = result.facts["window"]  # type: ignore[assignment]
+    return window
+
+
+def _lasting(use: Use, seconds: float) -> Use:
+    return use._replace(seconds=seconds)
+
+
+PARTS = ("trades", "sink", "warm", "many", "latency")
+
+
+def run(part: str, bench: Bench) -> list[Result]:
+    """One part, by its name."""
+    found: list[Result] = getattr(bench, part)()
+    return found

@@ -1,0 +1,32 @@
+"""A service that copies a topic by the transactional sink, until caught up."""
+
+from __future__ import annotations
+
+import os
+
+import structlog
+
+from market.trades import READS
+from pipeline.runtime import logs
+from pipeline.settings.analytics import AnalyticsSettings
+from pipeline.structured.run import Engine
+from pipeline.structured.service import Batch, Flow, Service
+
+COPIES = "stocks_copied"
+
+
+def copy(batch: Batch) -> None:
+    """Write every record."""
+    batch.write(COPIES, batch.frame)
+
+
+def main() -> None:
+    """Until caught up."""
+    logs.configure()
+    service = Service("copying", [Flow("copy", [READS], copy)], writes=[COPIES])
+    Engine(AnalyticsSettings.read(os.environ), service).run(until_caught_up=True)
+    structlog.get_logger().info("ended")
+
+
+if __name__ == "__main__":
+    main()
