@@ -1,7 +1,7 @@
 """What a potential fraud leaves behind, for audits: its row, the alert to the owner, an account that is inactive.
 
-A SELECT each of the rows (id, account) of which one of the three is missing. Rows without an event are another
-service's, and owed no alert.
+A SELECT each of the rows (id, account) of which one of the three is missing; of alerts, whose account it is, since
+there are few of them. Rows without an event are another service's, and owed no alert.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Final
 from bank.statuses import POTENTIAL_FRAUD
 
 _FRAUDS: Final = f"t.id > {{after}} AND t.id <= {{through}} AND t.status = {POTENTIAL_FRAUD} AND t.event_id IS NOT NULL"
+_ALERTS: Final = "f.id > {after} AND f.id <= {through}"
 _SAME: Final = (
     "f.transfer_value = t.transfer_value AND f.time_stamp = t.time_stamp "
     "AND f.accounts_id = COALESCE(t.paying_account_id, f.accounts_id) "
@@ -25,10 +26,9 @@ WITHOUT_ALERT: Final = (
 WITHOUT_FRAUD: Final = (
     "SELECT f.id, f.accounts_id FROM fraud_alerts AS f LEFT JOIN card_transactions AS t "
     f"ON t.event_id = f.event_id AND t.status = {POTENTIAL_FRAUD} "
-    "WHERE f.id > {after} AND f.id <= {through} AND t.id IS NULL"
+    f"WHERE {_ALERTS} AND t.id IS NULL"
 )
 STILL_ACTIVE: Final = (
-    "SELECT t.id, a.id FROM card_transactions AS t LEFT JOIN fraud_alerts AS f ON f.event_id = t.event_id "
-    "JOIN accounts AS a ON a.id = COALESCE(t.paying_account_id, f.accounts_id) "
-    f"WHERE {_FRAUDS} AND a.active <> 0"
+    "SELECT f.id, a.id FROM fraud_alerts AS f JOIN accounts AS a ON a.id = f.accounts_id "
+    f"WHERE {_ALERTS} AND a.active <> 0"
 )

@@ -18,7 +18,7 @@ BALANCED = "INSERT INTO {0} SELECT * FROM {0} AS b WHERE 1 = 0 ON DUPLICATE KEY 
 SCRUBBED = "UPDATE card_transactions SET pin = NULL, cvc1 = NULL, cvc2 = NULL WHERE 1 = 0"
 NO_ALERT = "a potential fraud without an alert that says the same"
 NO_FRAUD = "no potential fraud accounts for it"
-ACTIVE = "a potential fraud, and the account that paid is active"
+ACTIVE = "a potential fraud of an account that is active"
 
 
 def describe(settings: Settings) -> ServiceDescription:
@@ -67,7 +67,7 @@ def describe(settings: Settings) -> ServiceDescription:
         proofs=(
             Proof("alert_missing", NO_ALERT, "card_transactions", frauds.WITHOUT_ALERT),
             Proof("alert_invented", NO_FRAUD, "fraud_alerts", frauds.WITHOUT_FRAUD),
-            Proof("account_active", ACTIVE, "card_transactions", frauds.STILL_ACTIVE, declared=True),
+            Proof("account_active", ACTIVE, "fraud_alerts", frauds.STILL_ACTIVE, declared=True),
         ),
     )
 

@@ -114,6 +114,7 @@ def test_check_says_what_is_deprecated_and_refuses_what_cannot_be(stage: Stage) 
         "BATCH_LENGTH": "5s",
         "WEIGHTING_CVC": "-1",
         "AUDITED_ACCOUNTS": "all of them",
+        "AUDITED_LOANS": "none",
     }
     for name, value in wrong.items():
         played = stage.play("k8s/bin/check", environment={name: value})
@@ -187,9 +188,9 @@ def test_what_is_not_said_of_the_database_and_the_data_stays_as_it_was_said_last
     assert "DatabaseSecurityGroup" not in " ".join(stage.play("k8s/bin/teardown").lines)
 
 
-def test_the_audit_has_the_operators_login_and_the_accounts_that_the_bank_names(stage: Stage) -> None:
-    given = {"OPERATOR_SECRET_ID": "other/operator", "AUDITED_ACCOUNTS": "1-5000,7001"}
-    for said in (given, {"OPERATOR_SECRET_ID": "bank/stream-operator", "AUDITED_ACCOUNTS": ""}):
+def test_the_audit_has_the_operators_login_and_the_accounts_and_loans_that_the_bank_names(stage: Stage) -> None:
+    given = {"OPERATOR_SECRET_ID": "other/operator", "AUDITED_ACCOUNTS": "1-5000,7001", "AUDITED_LOANS": "1-9"}
+    for said in (given, {"OPERATOR_SECRET_ID": "bank/stream-operator", "AUDITED_ACCOUNTS": "", "AUDITED_LOANS": ""}):
         played = stage.play("k8s/bin/deploy", environment=said)
         manifests = list(yaml.safe_load_all(played.starting("kubectl apply")[0].manifests))
         job = the("CronJob", "bank-stream-audit", manifests)["spec"]["jobTemplate"]["spec"]
@@ -197,6 +198,7 @@ def test_the_audit_has_the_operators_login_and_the_accounts_that_the_bank_names(
         assert environment(container) == {
             "MYSQL_SECRET_ID": said["OPERATOR_SECRET_ID"],
             "AUDITED_ACCOUNTS": said["AUDITED_ACCOUNTS"],
+            "AUDITED_LOANS": said["AUDITED_LOANS"],
         }
         assert container["image"] == f"{REGISTRY}/bank-stream:{COMMIT}"
 

@@ -30,6 +30,10 @@ EVERY = "1-4294967295"
 ALL = ("--accounts", EVERY, "--loans", EVERY)
 MESSAGES = 300
 RICH, SHOP, NOBODY = 1, 2, 999
+LOAN = (
+    "INSERT INTO loans (id, users_id, balance, interest_rate, payment_due, loan_type, monthly_payment, active,"
+    " approved, confirmed) VALUES (1, 1, -50000, 0, 0, 'Car', 0, 1, 1, 1)"
+)
 
 
 @pytest.fixture
@@ -40,10 +44,7 @@ def bank(database: Schema, moto: str) -> Operated:
     account(bank, RICH, "1000.00")
     account(bank, SHOP, "0.00")
     number = card(bank, RICH)
-    bank.schema.execute(
-        "INSERT INTO loans (id, users_id, balance, interest_rate, payment_due, loan_type, monthly_payment, active,"
-        " approved, confirmed) VALUES (1, 1, -50, 0, 0, 'Car', 0, 1, 1, 1)"
-    )
+    bank.schema.execute(LOAN)
     first = bank.json("audit", *ALL)
     assert (first["counts"], first["since"]) == ({}, None)
     repeated = transfer(RICH, SHOP, 5, id="twice")

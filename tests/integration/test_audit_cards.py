@@ -63,7 +63,7 @@ TAMPERED = {
     "a deleted alert": ("DELETE FROM fraud_alerts", {"alert_missing": 1}),
     "another amount": ("UPDATE fraud_alerts SET transfer_value = 5", {"alert_missing": 1}),
     "another memo": ("UPDATE fraud_alerts SET memo = 'Hat'", {"alert_missing": 1}),
-    "another owner": ("UPDATE fraud_alerts SET accounts_id = 4", {"alert_missing": 1}),
+    "another owner": ("UPDATE fraud_alerts SET accounts_id = 4", {"alert_missing": 1, "account_active": 1}),
     "another event": ("UPDATE fraud_alerts SET event_id = 'x'", {"alert_missing": 1, "alert_invented": 1}),
     "a fraud turned into a refusal": (
         "UPDATE card_transactions SET status = -4 WHERE status = -8",

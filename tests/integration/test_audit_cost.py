@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -12,16 +13,21 @@ from pipeline.kinesis.get_records import GetRecordsAnswer, get_records
 from pipeline.operations import shard_pages
 from pipeline.operations.audit import marks as audit_marks
 from pipeline.operations.audit import messages as audit
-from tests.integration.messages import quote, transfer
+from tests.integration.messages import loan_payment, payment, quote, transfer
 from tests.integration.operated import Operated
-from tests.integration.test_audit import ALL, RICH, SHOP
-from tests.integration.test_operations_redrive import account, data
+from tests.integration.small_bank import FIRST_CARD
+from tests.integration.test_audit import ALL, LOAN, RICH, SHOP
+from tests.integration.test_audit_cards import STRANGE
+from tests.integration.test_operations_redrive import account, card, data
 from tests.schema import Schema
 
 INTERVAL = 400
+FRAUDS = 2
+"""Of them, each of an account of its own."""
 PAGE = 100
-HISTORY = 40_000
-"""Rows of each of two tables; the stream has INTERVAL messages from before."""
+HISTORY = 20_000
+"""Rows of each of five tables; the stream has INTERVAL messages from before."""
+OWNERS = itertools.count(100)
 
 
 class Cost(NamedTuple):
@@ -55,9 +61,15 @@ def rows_read(schema: Schema) -> int:
 
 
 def came(bank: Operated, intervals: int) -> None:
-    """So many intervals of traffic, each like the other."""
+    """So many intervals of traffic, each like the other: as many messages of each type, a few frauds among them."""
+    number = FIRST_CARD + RICH
     for _ in range(intervals):
-        records = [data(transfer(RICH, SHOP, 1) if number % 2 else quote()) for number in range(INTERVAL)]
+        some = (transfer(RICH, SHOP, 1), quote(), payment(number, SHOP, 1), loan_payment(1, RICH, 1))
+        records = [data(message) for message in some * (INTERVAL // 4)]
+        for at in range(FRAUDS):
+            owner = next(OWNERS)
+            account(bank, owner)
+            records[4 * at + 2] = data(payment(card(bank, owner), SHOP, 50, **STRANGE))
         entries = [{"Data": one, "PartitionKey": "constant"} for one in records]
         bank.stream.client.put_records(StreamName=bank.stream.name, Records=entries)
     bank.consume()
@@ -65,9 +77,13 @@ def came(bank: Operated, intervals: int) -> None:
 
 def grew(schema: Schema) -> None:
     """Years of rows, and the log of a thousand commands."""
+    paid = "merchant_account_id, memo, transfer_value, time_stamp"
     for table, columns in (
         ("stocks", "ticker, name, price, volume, high, low, timestamp, status"),
         ("transactions", "origin_account, destination_account, memo, transfer_value, time_stamp, status"),
+        ("card_transactions", f"card_num, {paid}, paying_account_id, status"),
+        ("loan_payments", "loan_id, account_id, amount, time_stamp, status"),
+        ("fraud_alerts", "accounts_id, transfer_value, memo, time_stamp"),
     ):
         schema.execute(
             f"INSERT INTO {table} ({columns}, event_id, applied_at) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL "
@@ -75,6 +91,11 @@ def grew(schema: Schema) -> None:
             f"UTC_TIMESTAMP(6) - INTERVAL 2 DAY FROM (SELECT * FROM {table} LIMIT 1) AS one, n AS a, n AS b "
             f"WHERE b.i <= {HISTORY // 1000}"
         )
+    schema.execute(
+        "INSERT INTO operations_log (began_at, ended_at, who, command, arguments, counts) WITH RECURSIVE n (i) AS "
+        "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT UTC_TIMESTAMP(6) - INTERVAL 2 DAY, "
+        "UTC_TIMESTAMP(6) - INTERVAL 2 DAY, 'Ada', 'redrive', '{}', '{}' FROM n"
+    )
 
 
 def test_it_costs_what_came_since_the_last_one_however_long_the_history(
@@ -87,6 +108,8 @@ def test_it_costs_what_came_since_the_last_one_however_long_the_history(
     bank.start()
     account(bank, RICH, "100000.00")
     account(bank, SHOP, "0.00")
+    card(bank, RICH)
+    bank.schema.execute(LOAN)
     bank.json("audit", *ALL)
     came(bank, 1)
     short = audited(bank, monkeypatch)
@@ -96,7 +119,7 @@ def test_it_costs_what_came_since_the_last_one_however_long_the_history(
     for intervals in (1, 3, 1):
         came(bank, intervals)
         costs.append(audited(bank, monkeypatch))
-    shown = {"1 interval": short, f"1 behind {2 * HISTORY:,} rows": costs[0], "3": costs[1], "1 again": costs[2]}
+    shown = {"1 interval": short, f"1 behind {5 * HISTORY:,} rows": costs[0], "3": costs[1], "1 again": costs[2]}
     with capsys.disabled():
         print("", *(f"{name}: {cost}" for name, cost in shown.items()), sep="\n")
     one, three, again = costs

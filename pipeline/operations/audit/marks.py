@@ -101,7 +101,7 @@ def note(transaction: Transaction, result: Result) -> None:
     """Write the audit's row; the caller commits."""
     marks = None if result.marks is None else _text(result.marks)
     counts = json.dumps(dict(result.counts))
-    transaction.execute(_NOTE, (result.began, result.who, result.accepted, result.findings, counts, marks))
+    transaction.execute(_NOTE, (result.began, result.who, int(result.accepted), result.findings, counts, marks))
 
 
 def note_progress(transaction: Transaction, began: datetime, who: str, marks: Marks, after: int) -> int | None:
