@@ -6,25 +6,29 @@ first of a series for where it began, and would not see an event that its series
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from pipeline.runtime.background import unforeseen
+from pipeline.runtime.waiting import Waits
 
 
 class Instruments:
     """Makes the metrics of a service: of `bank-stream`, every name begins with `bank_stream_`.
 
-    What went wrong beside the batches is counted for every service.
+    Every service tells when it began, what it waits for, and what went wrong beside its batches. `clock`: seconds since
+    the epoch.
     """
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, waits: Waits, clock: Callable[[], float]) -> None:
         self.registry = CollectorRegistry()
         self.prefix = service.replace("-", "_")
-        self.registry.register(_BackgroundFailures(self.prefix))
+        began = self.gauge("start_time_seconds", "When this process began, in seconds since the epoch")
+        began.set(clock())
+        self.registry.register(_OfEveryService(self, waits, clock))
 
     def gauge(self, name: str, text: str, *labels: str) -> Gauge:
         """One that is set."""
@@ -58,13 +62,23 @@ def counted(gauge: Gauge) -> dict[str, int]:
     return {next(iter(sample.labels.values())): int(sample.value) for sample in samples}
 
 
-class _BackgroundFailures(Collector):
-    def __init__(self, prefix: str) -> None:
-        self._name = f"{prefix}_background_failures"
+class _OfEveryService(Collector):
+    def __init__(self, make: Instruments, waits: Waits, clock: Callable[[], float]) -> None:
+        self._make, self._waits, self._clock = make, waits, clock
 
-    def collect(self) -> Iterable[CounterMetricFamily]:
-        text = "Errors that nobody foresaw in work that goes on beside the batches, and has gone on since, by that work"
-        family = CounterMetricFamily(self._name, text, labels=["work"])
+    def collect(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily]:
+        yield self._make.ages(
+            "waiting_seconds",
+            "Seconds for which the driver has waited for this (the database, the stream, …); absent if it does not",
+            self._clock(),
+            {what: wait.since for what, wait in self._waits.current().items()},
+            "for",
+        )
+        failures = CounterMetricFamily(
+            f"{self._make.prefix}_background_failures",
+            "Errors that nobody foresaw in work that goes on beside the batches, and has gone on since, by that work",
+            labels=["work"],
+        )
         for work, number in unforeseen().items():
-            family.add_metric([work], number)
-        yield family
+            failures.add_metric([work], number)
+        yield failures

@@ -80,10 +80,6 @@ class Checkpoint:
         ended = self._numbers("commits")
         return self.planned(ended[-1]) if ended else None
 
-    def has_begun(self) -> bool:
-        """Whether Spark has resolved where to begin."""
-        return bool(self._numbers("offsets") or self._numbers("sources/0"))
-
     def beginning(self) -> dict[Place, int]:
         """Where the first batch begins; nothing before Spark has resolved that."""
         text = self._files.read("spark/sources/0/0")

@@ -16,7 +16,6 @@ from structlog.testing import capture_logs
 
 from pipeline.aws import Aws
 from pipeline.dstream.monitoring.health import Health
-from pipeline.dstream.monitoring.metrics import Metrics
 from pipeline.leases.keeper import LeaseKeeper
 from pipeline.leases.lease import Lease
 from pipeline.leases.table import LeaseTable
@@ -67,7 +66,7 @@ def test_how_often_it_happened_is_a_metric_that_begins_at_0() -> None:
 
 
 def told() -> str:
-    return generate_latest(Metrics("bank-stream").registry).decode()
+    return generate_latest(Health("bank-stream", 5.0).registry).decode()
 
 
 class FailsOnce:

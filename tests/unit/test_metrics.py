@@ -53,7 +53,7 @@ def text(metrics: Metrics) -> str:
 
 def test_what_alarms_count_is_there_before_its_first_event() -> None:
     """Prometheus sees no increase in a series whose first sample is 1."""
-    metrics = Metrics("bank-stream")
+    metrics = Health("bank-stream", 5.0).metrics
     metrics.batch.expect(["stock"])
     told = text(metrics)
     for fate in (Transient, TaskDied, Halted, LeaseLost, Trimmed, Fatal):

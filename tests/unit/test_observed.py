@@ -26,7 +26,7 @@ class Clicks(Liveness):
     def __init__(self) -> None:
         self.time = 1_700_000_000.0
         super().__init__(1.0, RUNNING, lambda: self.time)
-        make = Instruments("click-counts")
+        make = Instruments("click-counts", self.waits, lambda: self.time)
         self.registry: CollectorRegistry = make.registry
         self.lag = make.gauge("lag_records", "Records that wait", "partition")
 
@@ -81,7 +81,10 @@ def test_its_status_its_metrics_and_its_page_bear_its_name(clicks: Clicks, servi
     assert status["state"] == RUNNING
     assert status["healthy"]["ok"] is True
     assert status["waiting"][0]["for"] == "the brokers"
-    assert 'click_counts_lag_records{partition="clicks-0"} 7.0' in fetched(f"{serving}/metrics")[1]
+    metrics = fetched(f"{serving}/metrics")[1]
+    assert 'click_counts_lag_records{partition="clicks-0"} 7.0' in metrics
+    assert 'click_counts_waiting_seconds{for="the brokers"} 0.0' in metrics
+    assert "click_counts_start_time_seconds 1.7e+09" in metrics
     page = fetched(serving)[1]
     assert "<title>running: click-counts</title>" in page
     assert '<strong class="bad">waiting for the brokers since 2023-11-14 22:13:20 UTC</strong>: &lt;refused&gt;' in page

@@ -18,7 +18,7 @@ from pipeline.dstream.monitoring.health import Health
 from pipeline.messages.records import Report
 from pipeline.runtime.background import GoingOn
 from pipeline.runtime.errors import Fatal, Halted, LeaseLost, Transient
-from tests.sample_page import NOON, busy
+from tests.sample_page import busy
 
 ROOT = Path(__file__).resolve().parents[2]
 OBSERVABILITY = ROOT / "k8s" / "observability"
@@ -41,7 +41,7 @@ def everything() -> Health:
     metrics.batch.tell_reports([report])
     metrics.batch.connections.labels("allowed").set(16)
     metrics.polled.ids_left.labels("stocks").set(0.9)
-    metrics.waits = lambda: {"the database": NOON}
+    health.waits.say("2003", "the database")
     metrics.stopped = lambda: {"shardId-000000000000": "trimmed"}
     GoingOn("some work")
     for error in (Transient, Halted, LeaseLost, Fatal):

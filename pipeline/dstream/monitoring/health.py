@@ -28,8 +28,7 @@ class Health(Liveness):
 
     def __init__(self, service: str, batch_length: float, clock: Callable[[], float] = time.time) -> None:
         super().__init__(batch_length, LEADING, clock)
-        self.metrics = Metrics(service, clock)
-        self.metrics.waits = lambda: {what: wait.since for what, wait in self.waits.current().items()}
+        self.metrics = Metrics(service, self.waits, clock)
         self._service = service
         self._history = History(clock)
 

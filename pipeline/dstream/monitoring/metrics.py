@@ -6,7 +6,6 @@ alarm on such a gauge asks for its absence too.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry
@@ -17,24 +16,22 @@ from pipeline.dstream.monitoring.batch_metrics import BatchMetrics
 from pipeline.dstream.monitoring.polled_metrics import PolledMetrics
 from pipeline.messages.records import ShardTimes
 from pipeline.observability.instruments import Instruments
+from pipeline.runtime.waiting import Waits
 
 
 class Metrics:
     """All metrics of this process; `service`: its name, with which theirs begin.
 
     `shards`: the moments of every shard held now. `stopped`: the shards that are not read on → why. `retention`: how
-    long the stream keeps a record, in seconds; None where not known. `waits`: what is waited for → since when, in
-    seconds since the epoch. All of them are called by the thread that collects. `clock`: seconds since the epoch.
+    long the stream keeps a record, in seconds; None where not known. All of them are called by the thread that
+    collects. `waits`: what is waited for. `clock`: seconds since the epoch.
     """
 
-    def __init__(self, service: str, clock: Callable[[], float] = time.time) -> None:
-        make = Instruments(service)
+    def __init__(self, service: str, waits: Waits, clock: Callable[[], float]) -> None:
+        make = Instruments(service, waits, clock)
         self.shards: Callable[[], Mapping[str, ShardTimes]] = dict
         self.stopped: Callable[[], Mapping[str, str]] = dict
         self.retention: Callable[[], float | None] = lambda: None
-        self.waits: Callable[[], Mapping[str, float]] = dict
-        self.up_since = make.gauge("start_time_seconds", "When this process began, in seconds since the epoch")
-        self.up_since.set(clock())
         self.leading = make.gauge("leading", "1: this process holds the leases and works; 0: it stands by")
         self.batch = BatchMetrics(make)
         self.polled = PolledMetrics(make)
@@ -72,13 +69,6 @@ class _Asked(Collector):
             now,
             durable,
             "shard",
-        )
-        yield self._make.ages(
-            "waiting_seconds",
-            "Seconds for which the driver has waited for this (the database, the stream, …); absent if it does not",
-            now,
-            self._metrics.waits(),
-            "for",
         )
         yield self._make.ages(
             "oldest_letter_age_seconds",

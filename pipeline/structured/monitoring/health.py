@@ -35,9 +35,8 @@ class Health(Liveness):
         self, service: str, flows: Iterable[str], batch_length: float, clock: Callable[[], float] = time.time
     ) -> None:
         super().__init__(batch_length, RUNNING, clock)
-        self.metrics = Metrics(service, clock)
+        self.metrics = Metrics(service, self.waits, clock)
         self.metrics.expect(flows)
-        self.metrics.waits = lambda: {what: wait.since for what, wait in self.waits.current().items()}
         self._service = service
         self._history = History(clock)
         self._begun: dict[str, float] = {}

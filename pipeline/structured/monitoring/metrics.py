@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
-
 from pipeline.observability.instruments import Instruments
+from pipeline.runtime.waiting import Waits
 from pipeline.structured.batch import RunningBatch
 from pipeline.structured.monitoring.status import Lag
 
@@ -18,14 +15,11 @@ FATES: Final = ("Transient", "TaskDied", "Halted", "Fatal")
 
 
 class Metrics:
-    """`waits`: what is waited for → since when, in seconds since the epoch; called by the thread that collects."""
+    """`service`: its name, with which theirs begin. `waits`: what is waited for. `clock`: seconds since the epoch."""
 
-    def __init__(self, service: str, clock: Callable[[], float] = time.time) -> None:
-        make = Instruments(service)
+    def __init__(self, service: str, waits: Waits, clock: Callable[[], float]) -> None:
+        make = Instruments(service, waits, clock)
         self.registry = make.registry
-        self.waits: Callable[[], Mapping[str, float]] = dict
-        self.up_since = make.gauge("start_time_seconds", "When this process began, in seconds since the epoch")
-        self.up_since.set(clock())
         self.batches = make.counter("batches", "Batches that are in effect", "flow")
         self.seconds = make.histogram(
             "batch_seconds", "Seconds from a batch's begin until it is in effect", SECONDS, "flow"
@@ -65,7 +59,6 @@ class Metrics:
             "topic",
             "partition",
         )
-        make.registry.register(_Asked(self, make, clock))
 
     def expect(self, flows: Iterable[str]) -> None:
         """Flows that there are: what alarms look at begins at 0."""
@@ -101,17 +94,3 @@ class Metrics:
             self.lag_records.labels(one.topic, str(one.partition)).set(one.records)
             if one.seconds is not None:
                 self.lag_seconds.labels(one.topic, str(one.partition)).set(one.seconds)
-
-
-class _Asked(Collector):
-    def __init__(self, metrics: Metrics, make: Instruments, clock: Callable[[], float]) -> None:
-        self._metrics, self._make, self._clock = metrics, make, clock
-
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        yield self._make.ages(
-            "waiting_seconds",
-            "Seconds for which the driver has waited for this (the database, the brokers, …); absent if it does not",
-            self._clock(),
-            self._metrics.waits(),
-            "for",
-        )
