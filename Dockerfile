@@ -26,7 +26,7 @@ COPY --from=spark /opt/spark/jars /opt/spark/jars
 COPY --from=spark /opt/spark/bin /opt/spark/bin
 COPY --from=spark /opt/spark/python /opt/spark/python
 COPY --from=spark /opt/spark/RELEASE /opt/spark/RELEASE
-COPY --from=spark /opt/entrypoint.sh /opt/decom.sh /opt/
+COPY --from=spark /opt/entrypoint.sh /opt/
 COPY --from=packages /opt/venv /opt/venv
 COPY . /app
 # The root is read-only where it runs: what Python would compile then is compiled now.

@@ -84,7 +84,7 @@ soak: setup ## every fault again and again, then chaos (SEED=1, MINUTES=30); not
 deploy: setup ## this commit onto the cluster, step by step (docs/operations.md, Deploying)
 	@for program in aws eksctl kubectl docker; do command -v $$program >/dev/null || \
 		{ echo "deploy: $$program is missing (docs/operations.md, Deploying); nothing was changed" >&2; exit 1; }; done
-	@for step in check build scan infrastructure push migrate deploy smoke; do k8s/bin/$$step || exit 1; done
+	@for step in access check build scan infrastructure push migrate deploy smoke; do k8s/bin/$$step || exit 1; done
 
 teardown: ## drain the service and remove the cluster; refused while work is left (FORCE=yes: not)
 	@k8s/bin/teardown

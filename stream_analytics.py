@@ -16,6 +16,7 @@ import structlog
 
 from pipeline.runtime import logs
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.stopping import StopSignal
 from pipeline.settings.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -58,12 +59,14 @@ def main() -> int:
     if arguments.console and arguments.service != "trades":
         parser.error("--console is for trades")
     logs.configure()
+    stop = StopSignal()
+    stop.listen()  # loading takes seconds, and whoever stops it then is heard
     try:
         more = {"console": True} if arguments.console else {}
         settings, service = SERVICES[arguments.service](os.environ, **more)
         from pipeline.structured.run import Engine
 
-        Engine(settings, service).run(until_caught_up=arguments.until_caught_up)
+        Engine(settings, service).run(stop, until_caught_up=arguments.until_caught_up)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2

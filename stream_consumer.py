@@ -18,6 +18,7 @@ import structlog
 from bank_stream.settings import Settings
 from pipeline.runtime import logs
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.stopping import StopSignal
 from pipeline.settings.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def routes(settings: Settings) -> dict[str, Domain]:
     }
 
 
-def consume(settings: Settings, *, until_caught_up: bool, dry_run: bool = False) -> None:
+def consume(settings: Settings, stop: StopSignal, *, until_caught_up: bool, dry_run: bool = False) -> None:
     """Put the service together and run it. Raises `PipelineError`."""
     import migrations
     from bank.tables import BankStore
@@ -49,7 +50,7 @@ def consume(settings: Settings, *, until_caught_up: bool, dry_run: bool = False)
 
     service = (DryRun if dry_run else Service)(settings, routes(settings), BankStore(), migrations.check, unsent)
     alerts = AlertSender(service.database.connect, settings.aws().client("ses"))
-    service.run([alerts], until_caught_up=until_caught_up)
+    service.run(stop, [alerts], until_caught_up=until_caught_up)
 
 
 def main() -> int:
@@ -59,8 +60,10 @@ def main() -> int:
     parser.add_argument("--dry-run", action="store_true", help="only say what would become of what the stream holds")
     arguments = parser.parse_args()
     logs.configure()
+    stop = StopSignal()
+    stop.listen()  # loading takes seconds, and whoever stops it then is heard
     try:
-        consume(Settings.read(os.environ), **vars(arguments))
+        consume(Settings.read(os.environ), stop, **vars(arguments))
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -17,6 +17,7 @@ from pyspark.sql import functions as sql
 
 from pipeline.runtime import logs
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.stopping import StopSignal
 from pipeline.settings.analytics import AnalyticsSettings
 from pipeline.structured.run import Engine
 from pipeline.structured.service import Batch, Flow, Service
@@ -43,11 +44,13 @@ def main() -> int:
     parser.add_argument("--until-caught-up", action="store_true")
     arguments = parser.parse_args()
     logs.configure()
+    stop = StopSignal()
+    stop.listen()
     settings = AnalyticsSettings.read(os.environ)
     writes = os.environ["WRITES"]
     service = Service("copying", [copy(writes, Path(os.environ.get("HOLD", "/nonexistent")))], [writes], ["tests"])
     try:
-        Engine(settings, service).run(until_caught_up=arguments.until_caught_up)
+        Engine(settings, service).run(stop, until_caught_up=arguments.until_caught_up)
     except PipelineError as error:
         structlog.get_logger().error("ended", reason=str(error))
         return 1

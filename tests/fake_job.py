@@ -119,6 +119,7 @@ def consume(folder: Path, options: Options) -> None:
     stop = StopSignal()
     stop.listen()
     context = build_context("fake", ["pipeline", "tests"], options.spark, allow_plaintext=options.plaintext)
+    stop.listen()  # SparkContext has taken SIGINT
     (folder / "jvm").write_text(str(context._jvm.ProcessHandle.current().pid()))  # type: ignore[union-attr]
     reader = MemoryReader(options.shards, gate=folder / "go" if options.waits else None)
     source = Noting(reader, max_records=options.cap)

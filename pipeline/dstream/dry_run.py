@@ -155,7 +155,7 @@ class DryRun(Service):
         keeper = LeaseKeeper(self._leases, "dry run")
         self._origin = DrySource(self._reader, keeper, settings.initial_position, settings.max_records_per_shard)
 
-    def run(self, helpers: Sequence[Helper], *, until_caught_up: bool = True) -> None:
+    def run(self, stop: StopSignal, helpers: Sequence[Helper], *, until_caught_up: bool = True) -> None:
         """Run to what is the tip at the start, or until stopped, and print what was found. Raises `PipelineError`.
 
         No helper is started.
@@ -164,7 +164,7 @@ class DryRun(Service):
         # The driver's lines tell of batches that were applied.
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
         try:
-            super().run([], until_caught_up=True)
+            super().run(stop, [], until_caught_up=True)
         finally:
             sys.stdout.write("".join(f"{line}\n" for line in self._summary(began)) + "\n" + NOTE)
 

@@ -64,13 +64,12 @@ class Service:
         self._health.metrics.batch.expect(routes)
         self.database = Database.at(settings.mysql)
 
-    def run(self, helpers: Sequence[Helper], *, until_caught_up: bool = False) -> None:
-        """Consume until SIGTERM, SIGINT or, if wanted, until caught up. Raises `PipelineError`.
+    def run(self, stop: StopSignal, helpers: Sequence[Helper], *, until_caught_up: bool = False) -> None:
+        """Consume until `stop` or, if wanted, until caught up. Raises `PipelineError`.
 
         `helpers`: run while this process holds the leases.
         """
-        stop, settings = StopSignal(), self._settings
-        stop.listen()
+        settings = self._settings
         with served(self._health, settings.metrics_address, settings.metrics_port):
             if self._answers(stop):
                 self._consume(stop, helpers, until_caught_up)
@@ -80,6 +79,7 @@ class Service:
         context = build_context(
             settings.title, self._packages(), options(settings), allow_plaintext=settings.spark_allow_plaintext
         )
+        stop.listen()  # SparkContext has taken SIGINT
         source, partition = self._source(), self._partition()
         batch = SparkBatch(
             context, source.reader, self._router.split, partition.apply, settings.partitions, settings.aws()

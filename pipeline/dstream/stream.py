@@ -74,7 +74,6 @@ def run(context: SparkContext, driver: Driver, batch_length: float, stop: StopSi
     The batch in flight is finished and the leases are given back before Spark stops. Raises `Fatal`.
     """
     stream = _stream(context, driver, batch_length)
-    stop.listen()  # SparkContext has taken SIGINT
     heed_signals_of_jvm(context, stop)
     with ThreadPoolExecutor(1, thread_name_prefix="lead") as thread:
         stream.start()

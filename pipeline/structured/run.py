@@ -45,13 +45,12 @@ class Engine:
         self._client = client_options(settings)
         self._health = Health(service.name, [flow.name for flow in service.flows], settings.batch_length)
 
-    def run(self, *, until_caught_up: bool = False) -> None:
-        """Until SIGTERM, Ctrl-C or, if wanted, until all is in effect that the topics held at the start.
+    def run(self, stop: StopSignal, *, until_caught_up: bool = False) -> None:
+        """Until `stop` or, if wanted, until all is in effect that the topics held at the start.
 
         Raises `Fatal`.
         """
-        stop, settings = StopSignal(), self._settings
-        stop.listen()
+        settings = self._settings
         with served(self._health, settings.metrics_address, settings.metrics_port):
             topics = Topics(self._client)
             if self._answers(topics, stop):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.deploy.manifests import ROOT, driver, overlay
+from tests.deploy.manifests import ROOT, driver, overlay, spark_defaults
 
 TOOLS = Path(sys.executable).parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -42,6 +42,12 @@ def test_the_context_holds_the_service_and_nothing_else() -> None:
     let_in = {line.removeprefix("!") for line in lines if line.startswith("!")}
     packages = {"pipeline", "bank", "bank_stream", "transactions", "card_transactions", "loans", "stocks", "migrations"}
     assert let_in == {*packages, "stream_consumer.py", "alembic.ini", "requirements-image.txt"}
+
+
+def test_what_executors_run_when_decommissioned_is_there_only_if_they_are() -> None:
+    """Spark's default for the script of its preStop hook is /opt/decom.sh."""
+    decommissioned = spark_defaults(overlay("fargate")).get("spark.decommission.enabled", "false") == "true"
+    assert ("/opt/decom.sh" in DOCKERFILE) == decommissioned
 
 
 def test_the_manifest_starts_what_the_image_starts() -> None:

@@ -18,7 +18,7 @@ from tests.processes import Missing, program
 JENKINSFILE = ROOT / "Jenkinsfile"
 HARNESS = Path(__file__).with_name("jenkins.groovy")
 GROOVY = Path("/usr/share/java/groovy-all.jar")
-STEPS = ["check", "build", "scan", "infrastructure", "push", "migrate", "deploy", "smoke"]
+STEPS = ["access", "check", "build", "scan", "infrastructure", "push", "migrate", "deploy", "smoke"]
 CLEANUP = "rm -rf k8s/rendered"
 DEPRECATED = {"HADOOP_VERSION", "NUM_EXECUTORS", "SUSTAINED_TIMEOUT"}
 CONTRACT = {
@@ -140,7 +140,7 @@ def test_each_step_has_the_secrets_that_it_needs_and_no_more(deployment: list[Ca
     assert given == {
         **dict.fromkeys(["check", "build", "scan", CLEANUP], NONE),
         **dict.fromkeys(["infrastructure", "push", "smoke"], KEYS),
-        "migrate": KEYS | {"MYSQL_LOC", "RDS_CERTIFICATES"},
+        **dict.fromkeys(["access", "migrate"], KEYS | {"MYSQL_LOC", "RDS_CERTIFICATES"}),
         "deploy": KEYS | {"MYSQL_LOC"},
     }
 

@@ -15,13 +15,27 @@ import yaml
 
 from pipeline.observability.liveness import LONGEST_START
 from tests.deploy.manifests import K8S, ROOT, Manifest, driver, environment, spark_defaults, the
-from tests.deploy.stage import COMMIT, KUBE, LIVE, OUTPUTS, REGISTRY, REPLICAS, STATUS, Played, Stage, status, told
+from tests.deploy.stage import (
+    COMMIT,
+    KUBE,
+    LIVE,
+    OUTPUTS,
+    REGISTRY,
+    REPLICAS,
+    STATUS,
+    Answer,
+    Played,
+    Stage,
+    status,
+    told,
+)
 
-STEPS = ["check", "build", "scan", "infrastructure", "push", "migrate", "deploy", "smoke"]
+STEPS = ["access", "check", "build", "scan", "infrastructure", "push", "migrate", "deploy", "smoke"]
 OTHERS = ["render", "rollback", "redrive", "drain", "teardown"]
 DRIVER = "app.kubernetes.io/component=driver"
 UNDONE = f"{KUBE} rollout undo deployment/bank-stream"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+SECRET = "aws secretsmanager describe-secret --secret-id"
 UNSEEN = {"REAL_KUBECTL": ""}
 """Where the manifests are not looked at, which takes the real kubectl a while."""
 MAY_FAIL = re.compile(r"aws ecr describe-images|kubectl .* (logs |get pods |exec (pod/|.* status --json))")
@@ -82,6 +96,7 @@ def test_make_deploy_does_every_step_in_its_order(stage: Stage) -> None:
     played = stage.play(shutil.which("make") or "", "--silent", "-o", "setup", "deploy", environment=UNSEEN)
     assert played.code == 0, played.said
     milestones = [
+        "aws sts get-caller-identity",
         "make check",
         "docker build",
         "docker run --rm --volume /var/run/docker.sock:/var/run/docker.sock:ro aquasec/trivy",
@@ -94,11 +109,38 @@ def test_make_deploy_does_every_step_in_its_order(stage: Stage) -> None:
         f"{KUBE} exec deployment/bank-stream --container driver -- python -m pipeline check",
         STATUS,
     ]
-    places = [max(n for n, line in enumerate(played.lines) if line.startswith(start)) for start in milestones[3:]]
-    first = [next(n for n, line in enumerate(played.lines) if line.startswith(start)) for start in milestones[:4]]
+    places = [max(n for n, line in enumerate(played.lines) if line.startswith(start)) for start in milestones[4:]]
+    first = [next(n for n, line in enumerate(played.lines) if line.startswith(start)) for start in milestones[:5]]
     assert first == sorted(first)
     assert [*places[:4], *places[5:]] == sorted([*places[:4], *places[5:]])
     assert not played.starting(UNDONE)
+
+
+@pytest.mark.parametrize(
+    ("environment", "answers", "says"),
+    [
+        ({"MYSQL_LOC": ""}, [], "MYSQL_LOC is not set"),
+        ({"RDS_CERTIFICATES": ""}, [], "RDS_CERTIFICATES is not set"),
+        ({"RDS_CERTIFICATES": "/nonexistent"}, [], "no such file"),
+        ({"MYSQL_LOC": "mysql://me:secret@db/x"}, [], "MYSQL_LOC holds a login"),
+        ({}, [("aws sts get-caller-identity", "", 253)], "log in to AWS"),
+        (
+            {},
+            [("aws secretsmanager describe-secret --secret-id bank/stream-migration", "", 254)],
+            "bank/stream-migration",
+        ),
+    ],
+)
+def test_a_deployment_that_has_no_access_ends_before_anything_is_tested_or_built(
+    stage: Stage, environment: dict[str, str], answers: list[Answer], says: str
+) -> None:
+    make = shutil.which("make") or ""
+    played = stage.play(
+        make, "--silent", "-o", "setup", "deploy", environment={**UNSEEN, **environment}, answers=answers
+    )
+    assert played.code == 2
+    assert says in played.said and "access: to go on: " in played.said
+    assert not played.starting("make") and not played.starting("docker")
 
 
 def test_check_says_what_is_deprecated_and_refuses_what_cannot_be(stage: Stage) -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from demo.job import Job
 from tests import servers
 from tests.fake_job import FakeJob, Options
 from tests.fakes import everything, noted
+from tests.faults.job import until
+from tests.processes import Process
+from tests.servers import ROOT
 
 SHARDS = {"a": 500}
 CAP = 100
@@ -84,3 +89,31 @@ def test_a_cluster_drains_a_batch_that_takes_longer_than_sparks_own_hooks_may(tm
         began = time.monotonic()
         drained(job, jvm)
         assert time.monotonic() - began > LONG_BATCH
+
+
+def caught(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler of its own for a signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (mask,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("waits", [False, True], ids=["while it loads", "while it waits for its database"])
+def test_a_stop_before_anything_is_there_ends_it_in_good_order(
+    tmp_path: Path, number: signal.Signals, waits: bool
+) -> None:
+    away = {"MYSQL_LOC": "mysql://127.0.0.1:1/x", "MYSQL_USER": "u", "MYSQL_PASS": "p", "METRICS_PORT": "0"}
+    log = tmp_path / "log"
+    command = [sys.executable, "stream_consumer.py"]
+    service = Process("service", command, log, log.exists, {**away, "AWS_DEFAULT_REGION": "us-east-1"}, ROOT)
+    service.start()
+    until(lambda: caught(service.pid, signal.SIGTERM), "it heeds signals")
+    assert "_mysql_connector" not in Path(f"/proc/{service.pid}/maps").read_text(), "it has loaded its libraries before"
+    if waits:
+        until(lambda: "waiting" in log.read_text(), "it waits")
+    os.kill(service.pid, number)
+    until(lambda: Job(service).status() is not None, "it ends")
+    assert Job(service).status() == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
+    service.stop()
