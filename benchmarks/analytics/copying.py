@@ -8,6 +8,7 @@ import structlog
 
 from market.trades import READS
 from pipeline.runtime import logs
+from pipeline.runtime.stopping import StopSignal
 from pipeline.settings.analytics import AnalyticsSettings
 from pipeline.structured.run import Engine
 from pipeline.structured.service import Batch, Flow, Service
@@ -23,8 +24,10 @@ def copy(batch: Batch) -> None:
 def main() -> None:
     """Until caught up."""
     logs.configure()
+    stop = StopSignal()
+    stop.listen()
     service = Service("copying", [Flow("copy", [READS], copy)], writes=[COPIES])
-    Engine(AnalyticsSettings.read(os.environ), service).run(until_caught_up=True)
+    Engine(AnalyticsSettings.read(os.environ), service).run(stop, until_caught_up=True)
     structlog.get_logger().info("ended")
 
 
