@@ -16,9 +16,6 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
-from benchmarks.analytics.bench import PARTS
-from benchmarks.analytics.bench import Bench as Analytics
-from benchmarks.analytics.bench import run as run_analytics
 from benchmarks.goals import judge
 from benchmarks.machine import Watch
 from benchmarks.parts import TUNED, VARIATIONS, Bench
@@ -28,7 +25,6 @@ from benchmarks.workload import Workload
 from tests import servers
 
 app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
-analytics = typer.Typer(rich_markup_mode="markdown", add_completion=False)
 console = Console()
 
 RATES = (100, 1_000, 5_000)
@@ -202,41 +198,11 @@ def _run(run: Bench, part: Part, rates: Sequence[int], seconds: int, kinds: Sequ
             return [run.latency(rate, seconds) for rate in rates]
 
 
-@analytics.command()
-def of_analytics(
-    parts: Annotated[list[str] | None, typer.Argument(help=f"Which of {', '.join(PARTS)}; all unless named.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Little of everything: is all well?")] = False,
-    messages: Annotated[int, typer.Option(min=1_000, help="Trades of a backlog.")] = 1_000_000,
-    symbols: Annotated[int, typer.Option(min=1, help="Symbols with a candle each.")] = 10_000,
-    seconds: Annotated[int, typer.Option(min=10, help="For how long latency is clocked.")] = 60,
-) -> None:
-    """How fast the analytics are on this machine, on a broker and a database of their own.
-
-    - **trades**: windows from a backlog, beside the same query of Spark's alone
-    - **sink**: the transactional sink, beside Spark's own
-    - **warm**: 2,000 candles of each of 50 symbols
-    - **many**: a candle of each of 10,000 symbols
-    - **latency**: from arrival to the database, at 100 candles a second
-    """
-    chosen = parts or list(PARTS)
-    if unknown := set(chosen) - set(PARTS):
-        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: no such part", param_hint="PARTS")
-    if quick:
-        messages, symbols, seconds = messages // 10, symbols // 20, 15
-    with Watch() as watch, console.status("") as status:
-        bench = Analytics(watch, messages, symbols, seconds)
-        results: list[Result] = []
-        for part in chosen:
-            status.update(f"{part} …")
-            results += run_analytics(part, bench)
-    show(results, bench.goals, console)
-    kept = keep(results, bench.goals, {"messages": messages, "symbols": symbols, "seconds": seconds})
-    console.print(f"written to {kept}")
-
-
 def main() -> None:
-    """`analytics` first: theirs; else the money's."""
+    """`analytics` first: theirs, which need packages of their own; else the money's."""
     if sys.argv[1:2] == ["analytics"]:
+        from benchmarks.analytics.command import app as analytics
+
         analytics(sys.argv[2:], prog_name="python -m benchmarks analytics")
     else:
         app()

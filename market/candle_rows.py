@@ -24,11 +24,9 @@ Rows = Collection[Document]
 Operation = InsertOne[Document] | ReplaceOne[Document]
 
 
-class Overtaken(Fatal):
+def overtaken() -> Fatal:
     """Another process runs the same service, and began after this one."""
-
-    def __init__(self) -> None:
-        super().__init__("another process runs as candles and has taken over: one of the two is too many")
+    return Fatal("another process runs as candles and has taken over: one of the two is too many")
 
 
 def put(rows: Rows, new: Iterable[Document], others: Iterable[Document], version: int) -> Mapping[datetime, str]:
@@ -84,10 +82,10 @@ def _write(rows: Rows, operations: Sequence[Operation]) -> Sequence[tuple[int, s
 
 
 def _unlike(rows: Rows, documents: Sequence[Document], version: int) -> Sequence[Document]:
-    """Those that are not there yet as they are to be. Raises `Overtaken` where a newer one is there."""
+    """Those that are not there yet as they are to be. Raises `Fatal` where a newer one is there."""
     days = [made["_id"] for made in documents]
     there = {found["_id"]: found for found in between(rows, min(days), max(days))}
     known = [there.get(day) for day in days]
     if any(found is not None and found.get(VERSION, 0) > version for found in known):
-        raise Overtaken
+        raise overtaken()
     return [made for made, found in zip(documents, known, strict=True) if found != made]

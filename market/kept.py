@@ -10,7 +10,7 @@ import msgspec
 from pymongo import InsertOne, ReplaceOne, ReturnDocument
 from pymongo.errors import BulkWriteError
 
-from market.candle_rows import VERSION, Overtaken, Rows
+from market.candle_rows import VERSION, Rows, overtaken
 from market.mongo import by_fate, database, first_of
 from market.symbol_state import EMPTY, SymbolState
 from pipeline.runtime.errors import Transient
@@ -88,18 +88,18 @@ class KeptStates:
         return int(found["epoch"]) if found else 0
 
     def still_ours(self) -> None:
-        """Raises `Overtaken` where a later epoch was taken, another `PipelineError` where that cannot be told."""
+        """Raises `Fatal` where a later epoch was taken, another `PipelineError` where that cannot be told."""
         with by_fate("looking for other drivers"):
             found = self._drivers.find_one(DRIVER)
         if found is not None and found["epoch"] > self.epoch:
-            raise Overtaken
+            raise overtaken()
 
     def load(self, topics: Collection[str]) -> dict[str, Kept]:
         """What is kept of those topics of which something is. Raises `PipelineError`."""
         with by_fate("reading states"):
             found = list(self._symbols.find({"_id": {"$in": list(topics)}}))
         if any(one[VERSION] >> EPOCH > self.epoch for one in found):
-            raise Overtaken
+            raise overtaken()
         return {one["_id"]: _kept_of(one) for one in found}
 
     def begin(self, kept: Mapping[str, Kept]) -> None:
@@ -111,7 +111,7 @@ class KeptStates:
             raise Transient("MongoDB, writing first states: another process has just done so") from None
 
     def replace(self, before: Mapping[str, Kept], after: Mapping[str, Kept]) -> None:
-        """Replace what is of the version in `before`. Raises `Overtaken` where something is not, `PipelineError`."""
+        """Replace what is of the version in `before`. Raises `Fatal` where something is not, `PipelineError`."""
         news = {topic: kept for topic, kept in after.items() if kept.version != before[topic].version}
         if not news:
             return
@@ -125,7 +125,7 @@ class KeptStates:
         except BulkWriteError as error:
             raise first_of(error, "writing states") from None
         if done.matched_count < len(changes):
-            raise Overtaken
+            raise overtaken()
 
     @property
     def _symbols(self) -> Rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import pickle
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -287,3 +288,10 @@ def test_a_full_or_absent_database_is_waited_for_and_nothing_is_lost(tmp_path: P
         private.start()
         assert take(store, sent(rows[40:], 40)).letters == []
         assert wrong(store, rows) == []
+
+
+def test_what_a_task_raises_reaches_the_driver_as_it_is(store: CandleStore) -> None:
+    started(store)
+    with pytest.raises(Fatal) as overtaken:
+        take(store, sent(history(random.Random(14), 1)))
+    assert str(pickle.loads(pickle.dumps(overtaken.value))) == str(overtaken.value)
