@@ -21,10 +21,10 @@ A state in a process's memory is used only where it is of the version that the d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
-from typing import Final, NamedTuple, TypeVar
+from itertools import chain
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -37,6 +37,7 @@ from market.kept import Kept, KeptStates, Letter, pack
 from market.mongo import AWAY, by_fate, database
 from market.symbol_state import EMPTY, Folded, SymbolState, fold
 from pipeline.runtime.errors import Halted
+from pipeline.runtime.slices import chunks
 
 AT_ONCE: Final = 250
 """Symbols whose states are read and written together."""
@@ -62,8 +63,6 @@ class Outcome(NamedTuple):
     added: int
     corrected: int
 
-
-T = TypeVar("T")
 
 _memory: dict[tuple[str, str, str], Kept] = {}
 """What this process has written last of symbols, by database and topic."""
@@ -92,7 +91,7 @@ class CandleStore:
         Raises `PipelineError`; some symbols may have been applied then.
         """
         found: dict[str, Outcome] = {}
-        for topics in _chunks(arrived, AT_ONCE):
+        for topics in chunks(arrived, AT_ONCE):
             self.states.still_ours()
             before = self._load(topics, known)
             after: dict[str, Kept] = {}
@@ -210,7 +209,7 @@ class CandleStore:
         older = candle_rows.before(rows, moment(newest[0].at) if newest else None)
         history = (candle_of(row, self.zone) for row in older if row.keys() >= PRICES)
         state = EMPTY
-        for some in _chunks(chain(history, newest), CHUNK):
+        for some in chunks(chain(history, newest), CHUNK):
             folded = fold(state, some, self.plan, self.lateness)
             if refused := candle_rows.put(rows, (), [document(*one) for one in folded.changed], version):
                 raise _halted(topic, refused.values())
@@ -232,9 +231,3 @@ def _halted(topic: str, errors: Iterable[str]) -> Halted:
     error = Halted(f"MongoDB refuses documents of {topic}, and not for one candle's sake: {next(iter(errors))}")
     error.waits_for = AWAY
     return error
-
-
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    rest = iter(items)
-    while some := list(islice(rest, size)):
-        yield some

@@ -6,12 +6,13 @@ expired cards, cards without a PIN or a code, loans that owe nothing, and accoun
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from random import Random
 from typing import Any, NamedTuple, Protocol
+
+from pipeline.runtime.slices import slices
 
 Row = tuple[Any, ...]
 
@@ -97,18 +98,13 @@ def fill(connection: Connection, shape: BankShape, seed: int) -> Rows:
     rows = make(shape, seed)
     cursor = connection.cursor()
     for table, columns in COLUMNS.items():
-        for part in _parts(getattr(rows, table)):
+        for part in slices(getattr(rows, table), ROWS_PER_INSERT):
             marks = f"({', '.join(['%s'] * len(part[0]))})"
             values = ", ".join([marks] * len(part))
             cursor.execute(f"INSERT INTO {table} ({columns}) VALUES {values}", [cell for row in part for cell in row])
     cursor.close()
     connection.commit()
     return rows
-
-
-def _parts(rows: list[Row]) -> Iterator[list[Row]]:
-    for first in range(0, len(rows), ROWS_PER_INSERT):
-        yield rows[first : first + ROWS_PER_INSERT]
 
 
 def _user(number: int, random: Random) -> Row:

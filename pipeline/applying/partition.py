@@ -10,10 +10,9 @@ import heapq
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from itertools import islice
 from random import random
 from typing import Any
 
@@ -28,6 +27,7 @@ from pipeline.dead_letters.table import DeadLetters
 from pipeline.messages.records import Block, Event, Letter, Reached, Record, Report, unblock
 from pipeline.mysql.database import Database, Lane, connections
 from pipeline.runtime.errors import Halted, PipelineError, Transient, waiting_for
+from pipeline.runtime.slices import chunks
 
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 2.0
@@ -150,12 +150,6 @@ class _LaneRun:
 def in_order(shards: Sequence[Sequence[Record]]) -> list[Record]:
     """Records of several shards merged by arrival; the order within a shard stays."""
     return list(heapq.merge(*shards, key=lambda record: record.arrived_ms))
-
-
-def chunks(events: Iterator[Event[Any]], size: int) -> Iterator[list[Event[Any]]]:
-    """Lists of up to `size` events, in order."""
-    while chunk := list(islice(events, size)):
-        yield chunk
 
 
 def _reads(blocks: Iterable[Block]) -> dict[str, Reached]:

@@ -15,17 +15,18 @@ from typing import Any, NamedTuple, TypeVar
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.aws import Aws, error_code, is_aws_transient, lasting
+from pipeline.aws import Aws, is_aws_transient, lasting
 from pipeline.dead_letters.items import Item, StoredLetter, UnreadableLetter, from_item, read_moment, to_item
+from pipeline.dynamodb import HashKey, ensure_table
 from pipeline.messages.identity import letter_key
 from pipeline.messages.records import Letter
-from pipeline.runtime.errors import Fatal
 from pipeline.runtime.retries import retried
 from pipeline.runtime.slices import slices
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+TABLE_KEY = HashKey("key", "N")
 PUT_BATCH = 25
 """Most requests of one BatchWriteItem."""
 GET_BATCH = 100
@@ -72,31 +73,7 @@ class DeadLetters:
 
     def ensure(self) -> None:
         """Make the table where it is missing and wait until it can be used. Raises `Fatal` if its key is another."""
-        table = self._patiently(self._described)
-        hash_key = {"AttributeName": "key", "KeyType": "HASH"}
-        number = {"AttributeName": "key", "AttributeType": "N"}
-        if table["KeySchema"] != [hash_key] or number not in table["AttributeDefinitions"]:
-            raise Fatal(
-                f"DynamoDB table {self.table}: its hash key is not the number `key`; name another FAILOVER_TABLE"
-            )
-
-    def _described(self) -> Mapping[str, Any]:
-        client = self.aws.client("dynamodb")
-        try:
-            table: Mapping[str, Any] = client.describe_table(TableName=self.table)["Table"]
-        except ClientError as error:
-            if error_code(error) != "ResourceNotFoundException":
-                raise
-            client.create_table(
-                TableName=self.table,
-                KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
-                AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "N"}],
-                BillingMode="PAY_PER_REQUEST",
-            )
-            raise _Unfinished from None
-        if table["TableStatus"] == "CREATING":
-            raise _Unfinished
-        return table
+        ensure_table(self.aws, self.table, TABLE_KEY, "FAILOVER_TABLE", self.seconds)
 
     def write(self, letters: Sequence[Letter]) -> None:
         """Make all of `letters` durable. One that is there already keeps its first_seen and counts one attempt more.

@@ -6,9 +6,7 @@ time stamp of the owner: how long a lease is good for is keeper.py's business.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +14,14 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.aws import Aws, error_code, is_aws_transient, lasting
+from pipeline.dynamodb import HashKey, ensure_table
 from pipeline.leases.lease import Lease, decode, encode
 from pipeline.messages.records import Position
-from pipeline.runtime.errors import Fatal, Halted, LeaseLost, Transient
+from pipeline.runtime.errors import Halted, LeaseLost, Transient
 
+TABLE_KEY = HashKey("leaseKey", "S")
+PATIENCE = 10.0
+"""Seconds to wait for a table that is being made."""
 ABSENT = "attribute_not_exists(leaseKey)"
 PRESENT = "attribute_exists(leaseKey)"
 UNMOVED = "leaseCounter = :counter_read"
@@ -35,14 +37,9 @@ class TableMissing(Halted):
     pass
 
 
-class _TableInUse(Transient):
-    pass
-
-
 _NAMED = {
     "ConditionalCheckFailedException": _ConditionFailed,
     "ResourceNotFoundException": TableMissing,
-    "ResourceInUseException": _TableInUse,
 }
 
 
@@ -84,10 +81,7 @@ class LeaseTable:
 
     def ensure(self) -> None:
         """Make the table if there is none, and wait until it can be used. Raises `Fatal` if its key is another."""
-        while (found := self._describe()) is None or found["TableStatus"] not in ("ACTIVE", "UPDATING"):
-            time.sleep(0.2)
-        if found["KeySchema"] != [{"AttributeName": "leaseKey", "KeyType": "HASH"}]:
-            raise Fatal(f"DynamoDB table {self.name} is no lease table (its key is not leaseKey): set CONSUMER_NAME")
+        ensure_table(self.aws, self.name, TABLE_KEY, "CONSUMER_NAME", PATIENCE)
 
     def scan(self) -> list[Lease]:
         """All leases, read consistently, by shard."""
@@ -194,24 +188,6 @@ class LeaseTable:
     @property
     def _client(self) -> Any:
         return self.aws.client("dynamodb")
-
-    def _describe(self) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = self._call(self._client.describe_table)["Table"]
-        except TableMissing:
-            self._create_table()
-            return None
-        return found
-
-    def _create_table(self) -> None:
-        # In use: another driver makes the same table at this moment.
-        with suppress(_TableInUse):
-            self._call(
-                self._client.create_table,
-                KeySchema=[{"AttributeName": "leaseKey", "KeyType": "HASH"}],
-                AttributeDefinitions=[{"AttributeName": "leaseKey", "AttributeType": "S"}],
-                BillingMode="PAY_PER_REQUEST",
-            )
 
     def _call(self, operation: Callable[..., dict[str, Any]], **request: Any) -> dict[str, Any]:
         try:

@@ -1,8 +1,8 @@
-"""What only operators ask of AWS: whether a table is there, one letter by its key, whether an address may send mail."""
+"""What only operators ask of AWS: one letter by its key, and whether an address may send mail."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,17 +10,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.aws import Aws, error_code, is_aws_transient, lasting
 from pipeline.dead_letters.items import StoredLetter, UnreadableLetter, from_item
+from pipeline.dynamodb import PATIENCE
 from pipeline.runtime.errors import Halted
 from pipeline.runtime.retries import retried
-
-PATIENCE = 10.0
-"""Seconds for which a call that may heal is tried again."""
-
-
-def describe_table(aws: Aws, name: str) -> Mapping[str, Any] | None:
-    """What DynamoDB says of a table; None where there is none. Raises `Transient`, `Halted`, `Fatal`."""
-    found = _called(partial(aws.client("dynamodb").describe_table, TableName=name), f"DynamoDB table {name}")
-    return None if found is None else found["Table"]
 
 
 def letter(aws: Aws, table: str, key: int) -> StoredLetter | None:

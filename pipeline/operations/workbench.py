@@ -12,12 +12,12 @@ from pipeline.applying.routing import Router
 from pipeline.aws import Aws
 from pipeline.dead_letters.items import StoredLetter, UnreadableLetter
 from pipeline.dead_letters.table import ROW_BATCH, DeadLetters, warn
+from pipeline.dynamodb import describe_table
 from pipeline.kinesis.reader import KinesisReader
 from pipeline.leases.lease import Lease
 from pipeline.leases.table import LeaseTable
 from pipeline.mysql.database import Database, Transaction, connections
 from pipeline.operations.description import ServiceDescription
-from pipeline.operations.remote import describe_table
 from pipeline.runtime.errors import Transient
 from pipeline.runtime.retries import retried
 from pipeline.runtime.slices import slices

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from pipeline.console.finding import Finding, fail, ok, warn
+from pipeline.dead_letters.table import TABLE_KEY as LETTERS_KEY
+from pipeline.dynamodb import USABLE, HashKey, describe_table, hash_key
 from pipeline.kinesis.shards import describe, list_shards
-from pipeline.operations.remote import describe_table, mail_status
+from pipeline.leases.table import TABLE_KEY as LEASES_KEY
+from pipeline.operations.remote import mail_status
 from pipeline.operations.workbench import Workbench
 
 ENOUGH_HOURS = 72
@@ -41,25 +43,20 @@ def check_stream(bench: Workbench) -> Iterator[Finding]:
 
 def check_tables(bench: Workbench) -> Iterator[Finding]:
     """The lease table and the table of dead letters: their keys, where they are there already."""
-    yield from _table(bench, "lease table", bench.lease_table.name, "leaseKey", "S", "CONSUMER_NAME")
-    yield from _table(bench, "dead-letter table", bench.dead_letters.table, "key", "N", "FAILOVER_TABLE")
+    yield from _table(bench, "lease table", bench.lease_table.name, LEASES_KEY, "CONSUMER_NAME")
+    yield from _table(bench, "dead-letter table", bench.dead_letters.table, LETTERS_KEY, "FAILOVER_TABLE")
 
 
-def _table(bench: Workbench, what: str, name: str, key: str, kind: str, setting: str) -> Iterator[Finding]:
+def _table(bench: Workbench, what: str, name: str, key: HashKey, setting: str) -> Iterator[Finding]:
     found = describe_table(bench.aws, name)
     if found is None:
         yield ok(what, f"{name} is not there yet: it is made at the start")
-    elif _key(found) != [(key, "HASH", kind)]:
-        yield fail(what, f"{name} is another table: its key is not {key} ({kind})", f"name another {setting}")
-    elif found["TableStatus"] not in ("ACTIVE", "UPDATING"):
+    elif hash_key(found) != key:
+        yield fail(what, f"{name} is another table: its key is not {key.name} ({key.kind})", f"name another {setting}")
+    elif found["TableStatus"] not in USABLE:
         yield fail(what, f"{name} is {found['TableStatus']}", "wait until it is ACTIVE")
     else:
         yield ok(what, f"{name} is {found['TableStatus']}")
-
-
-def _key(table: Any) -> list[tuple[str, str, str]]:
-    kinds = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
-    return [(one["AttributeName"], one["KeyType"], kinds[one["AttributeName"]]) for one in table["KeySchema"]]
 
 
 def check_mail(bench: Workbench) -> Iterator[Finding]:

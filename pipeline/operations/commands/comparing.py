@@ -66,7 +66,7 @@ def _compare(
 
 def _other(bench: Workbench, schema: str, letters: str | None) -> Workbench:
     """The same service on the other schema. Raises `WrongUsage` where there is no such schema or table."""
-    from pipeline.operations.remote import describe_table
+    from pipeline.dynamodb import describe_table
     from pipeline.operations.workbench import Workbench
 
     if not bench.query("SELECT 1 FROM information_schema.schemata WHERE schema_name = %s", (schema,)):
