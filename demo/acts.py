@@ -103,7 +103,7 @@ def three_acts(
         return under_way.at(0.5) and heard.batches > 0
 
     def stop() -> bool:
-        return all_is_sent() and heard.runs > 1 and heard.batches > 0
+        return heard.runs > 1 and all_is_sent()
 
     say(f"python stream_analytics.py {service.name}")
     service.until_killed(show.until(half_way))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
+import urllib.request
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -18,7 +21,7 @@ from rich.text import Text
 from demo.acts import Heard, Service, three_acts
 from demo.checks import Check, told
 from demo.ground import Ground, ground
-from demo.job import JobFailed
+from demo.job import JobFailed, Line
 from demo.pictures import Pictures
 from demo.sending import Sending, sending
 from demo.telling import Say
@@ -27,9 +30,13 @@ from producers.made import Made
 from producers.trades import TOPIC, Mishaps, late_demonstration, trades
 from tests.market import closed_windows, letters
 from tests.market.candle_records import Place
+from tests.processes import free_port
+from tests.servers import HERE
 from tests.topics import Found, create, read
 
-BEGIN: Final = datetime(2023, 8, 25, 13, 30, tzinfo=UTC)
+END: Final = datetime(2023, 8, 25, 20, 0, tzinfo=UTC)
+"""Of the trading day; what is late comes a minute later."""
+LATE: Final = late_demonstration("CLOSE", END + timedelta(minutes=1))
 MISHAPS: Final = Mishaps(shuffled=4.0, repeated=0.02, broken=0.01)
 PARTITIONS: Final = 4
 PER_SECOND: Final = 5.0
@@ -37,51 +44,49 @@ PER_SECOND: Final = 5.0
 ABORTED: Final = 25
 """Records in a transaction that is aborted: nobody may see them."""
 AVERAGES: Final = "stocks_averages"
-PATIENCE: Final = 120.0
-"""Seconds that a window may take to be closed."""
-SETTLED: Final = 3.0
-"""Seconds for the late trade to be read, which nobody sees."""
+PATIENCE: Final = 180.0
+"""Seconds that a window may take to be closed, and a late trade to be counted."""
 
 
 class LateTrade:
     """The end of the traffic: a trade that closes every window, and once they are out one that is 12 s late.
 
-    It is asked again and again, and true once all that has been.
+    It is asked again and again, and true once the service counts the last one as late. `status`: asks the service.
     """
 
-    def __init__(self, here: Ground, under_way: Sending, trades: tuple[Made, Made, Made], say: Say) -> None:
-        self._here, self._under_way, self._say = here, under_way, say
-        self._first, self._moving, self._late = trades
-        self._asked = self._closing = self._settling = 0.0
+    def __init__(self, here: Ground, all_is_sent: Callable[[], bool], status: Callable[[], Line], say: Say) -> None:
+        self._here, self._all_is_sent, self._status, self._say = here, all_is_sent, status, say
+        self._first, self._moving, self._late = LATE
+        self._asked = self._since = 0.0
         self.sent: list[Delivered] = []
+        self.counted = 0
 
     def __call__(self) -> bool:
         now = time.monotonic()
-        if not self._closing and self._under_way.done:
-            self._send(self._first, self._moving)
-            self._closing = now
-        elif self._closing and not self._settling and now > self._asked + 1:
-            self._asked = now
+        if self.counted or now < self._asked + 1:
+            return bool(self.counted)
+        self._asked = now
+        if not self.sent:
+            if self._all_is_sent():
+                self._send(self._first, self._moving)
+        elif len(self.sent) == 2:
             if self._windows_are_out():
+                self._say("every window is out; a trade comes 12 s late, at 9999.00, which no window may show")
                 self._send(self._late)
-                self._say("every window is out; a trade has come 12 s late, at 9999.00, which no window may show")
-                self._settling = now
-            elif now > self._closing + PATIENCE:
-                raise JobFailed(f"after {PATIENCE:.0f} s the last window is not in {AVERAGES}")
-        return bool(self._settling) and now > self._settling + SETTLED
+        else:
+            self.counted = sum(self._status().get("late", {}).values())
+        if self.sent and not self.counted and now > self._since + PATIENCE:
+            raise JobFailed(f"after {PATIENCE:.0f} s windows are open, or the late trade is not counted")
+        return bool(self.counted)
 
     def _windows_are_out(self) -> bool:
         """Those of the first trade, which are the last to be closed."""
-        name = self._first.key
-        starts = {
-            start.start for start in closed_windows.windows([self._first.value or b"", self._moving.value or b""])
-        }
-        found = closed_windows.starts(
-            record.value for record in read(self._here.kafka.bootstrap, AVERAGES) if record.key == name
-        )
-        return starts <= found
+        wanted = closed_windows.windows(made.value or b"" for made in (self._first, self._moving))
+        found = [record.value for record in read(self._here.kafka.bootstrap, AVERAGES) if record.key == self._first.key]
+        return {window.start for window in wanted} <= closed_windows.starts(found)
 
     def _send(self, *records: Made) -> None:
+        self._since = time.monotonic()
         self.sent += deliver(self._here.client, records)
 
 
@@ -90,25 +95,23 @@ def play(names: Sequence[str], minutes: int, seconds: float, seed: int, console:
     say("starting a Kafka broker")
     with ground() as here:
         say(f"it answers: {here.kafka.bootstrap}")
-        records = list(trades(seed, names, BEGIN, minutes * 60, PER_SECOND, MISHAPS))
+        records = list(trades(seed, names, END - timedelta(minutes=minutes), minutes * 60, PER_SECOND, MISHAPS))
         create(here.kafka.bootstrap, {TOPIC: PARTITIONS, AVERAGES: PARTITIONS})
         abort(here.client, islice(records, ABORTED), "demo.aborted")
         say(f"{len(records):,} records of {minutes} minutes for {len(names)} names, {seconds:.0f} s to send")
-        heard = Heard()
-        service = Service("trades", here, {}, heard.hear)
+        heard, port = Heard(), free_port()
+        service = Service("trades", here, {"METRICS_PORT": str(port)}, heard.hear)
         with sending(here.client, records, seconds) as under_way:
-            epilogue = LateTrade(
-                here, under_way, late_demonstration(names[0], BEGIN + timedelta(minutes=minutes + 1)), say
-            )
+            end = LateTrade(here, lambda: under_way.done, partial(_status, port), say)
 
             def line() -> str:
                 return f"{under_way.sent:,} of {under_way.total:,} records sent; {heard}"
 
             with Pictures(console, lambda: _picture(line(), under_way, here), line) as show:
-                three_acts(service, heard, under_way, epilogue, show, say)
+                three_acts(service, heard, under_way, end, show, say)
         say(f"it has told of {heard}")
         say("reconciling: every record of the topic against the windows and the letters")
-        checks = _checks(here, [*under_way.result(), *epilogue.sent])
+        checks = _checks(here, [*under_way.result(), *end.sent], end.counted)
     return told(checks, f"{len(records):,} records", console)
 
 
@@ -124,7 +127,7 @@ def _picture(line: str, under_way: Sending, here: Ground) -> RenderableType:
     return Group(Text(line), bar, table)
 
 
-def _checks(here: Ground, sent: Sequence[Delivered]) -> list[Check]:
+def _checks(here: Ground, sent: Sequence[Delivered], counted: int) -> list[Check]:
     """Everything that lies in the topic against everything that is there."""
     everything = read(here.kafka.bootstrap, TOPIC)
     kinds: Mapping[Place, str] = {(one.topic, one.partition, one.offset): one.kind for one in sent}
@@ -150,7 +153,17 @@ def _checks(here: Ground, sent: Sequence[Delivered]) -> list[Check]:
             len(everything),
             [f"{place} is in one only of topic and producer" for place in sorted(places ^ kinds.keys())],
         ),
+        Check("the trade that was 12 s late is counted as late for its windows, and is in none of them", counted, []),
     ]
+
+
+def _status(port: int) -> Line:
+    """What the service says of itself; nothing while it does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://{HERE}:{port}/status", timeout=5) as answer:
+            return dict(json.load(answer))
+    except OSError:
+        return {}
 
 
 def _kind(record: Found, kinds: Mapping[Place, str]) -> str:
