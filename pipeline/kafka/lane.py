@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from pipeline.kafka.client import administrator
 from pipeline.kafka.errors import by_fate
 from pipeline.kafka.places import Place
+from pipeline.runtime.errors import Transient
+from pipeline.runtime.retries import retried
 
 PATIENCE = 30.0
 """Seconds that the brokers may take for a call; then the batch is tried again."""
@@ -71,30 +73,29 @@ class Lane:
     """Made where this process is to write to the lane `name`: shuts out whoever had it. Raises `PipelineError`."""
 
     def __init__(self, name: str, client: Mapping[str, Any]) -> None:
-        self._name, self._client = name, dict(client)
+        self._name = name
         self._marks: dict[Place, Mark] = {}
         self._asked: set[Place] = set()
         self._held_rows = self._held_bytes = 0
         with by_fate(f"lane {name}"):
             self._producer = Producer({**client, **PRODUCER, "transactional.id": name})
             self._producer.init_transactions(PATIENCE)
-            consumer = Consumer({**client, "group.id": name})
-            self._group = consumer.consumer_group_metadata()
-            consumer.close()
+            # An administrator could ask a group too, but crashes the process where the group's coordinator is moving.
+            self._consumer = Consumer({**client, "group.id": name})
+            self._group = self._consumer.consumer_group_metadata()
 
     def marks(self, places: Iterable[Place]) -> Mapping[Place, Mark]:
         """What is out of these partitions, where something is. Raises `PipelineError`."""
         new = [place for place in places if place not in self._asked]
         if new:
-            asked = ConsumerGroupTopicPartitions(self._name, [TopicPartition(*place) for place in new])
-            with by_fate(f"marks of lane {self._name}"):
-                told = administrator(self._client).list_consumer_group_offsets(
-                    [asked], require_stable=True, request_timeout=PATIENCE
-                )
-                found = told[self._name].result().topic_partitions
+            found = retried(partial(self._committed, new), _heals, PATIENCE, what=f"marks of lane {self._name}")
             self._marks.update({(at.topic, at.partition): Mark.read(at) for at in found if at.offset >= 0})
             self._asked.update(new)
         return self._marks
+
+    def _committed(self, places: Sequence[Place]) -> list[TopicPartition]:
+        with by_fate(f"marks of lane {self._name}"):
+            return self._consumer.committed([TopicPartition(*place) for place in places], PATIENCE)
 
     def write(self, rows: Iterable[Row], marks: Mapping[Place, Mark]) -> None:
         """Rows and marks, both or none. After a `PipelineError` this lane is of no use any more."""
@@ -128,6 +129,10 @@ class Lane:
             self._held_rows = self._held_bytes = 0
         self._held_rows += rows
         self._held_bytes += size
+
+
+def _heals(error: Exception) -> bool:
+    return isinstance(error, Transient)
 
 
 def _target(row: Row) -> str:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import ConfigResource, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 from confluent_kafka.admin._topic import TopicDescription
 
-from pipeline.kafka.client import administrator
 from pipeline.kafka.errors import by_fate
 from pipeline.kafka.places import Place
 from pipeline.runtime.errors import Fatal, Transient
@@ -52,7 +51,7 @@ class Topics:
     """Asks the brokers anew each time. Methods raise `Transient`, `Halted`; they may be called by any thread."""
 
     def __init__(self, client: Mapping[str, Any]) -> None:
-        self._admin = administrator(client)
+        self._admin = AdminClient(dict(client))
 
     def describe(self, names: Collection[str]) -> dict[str, Topic]:
         """Those of the topics that exist."""

@@ -32,7 +32,9 @@ def _small(given: object) -> object:
 
 
 Security = Annotated[Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(_capitals)]
-Mechanism = Annotated[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], BeforeValidator(_capitals)]
+Mechanism = Annotated[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "AWS_MSK_IAM"], BeforeValidator(_capitals)]
+IAM: Final = "AWS_MSK_IAM"
+_MSK: Final = re.compile(r"\.kafka(?:-serverless)?\.([a-z]{2,}(?:-[a-z]+)+-\d+)\.amazonaws\.com")
 
 
 class KafkaSettings(SettingsGroup):
@@ -68,17 +70,22 @@ class KafkaSettings(SettingsGroup):
         default=None,
     )
     kafka_sasl_mechanism: Mechanism | None = setting(
-        "How the user logs in; with SASL_PLAINTEXT and SASL_SSL only, and needed there",
+        "How the user logs in; with SASL_PLAINTEXT and SASL_SSL only, and needed there. AWS_MSK_IAM: to Amazon MSK, as "
+        "the role that AWS has attached",
         "SCRAM-SHA-512",
-        "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+        "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or AWS_MSK_IAM",
         default=None,
         validate_default=True,
     )
     kafka_sasl_username: str | None = setting(
-        "User of the brokers; goes with KAFKA_SASL_MECHANISM", "analytics", "name", default=None, validate_default=True
+        "User of the brokers; goes with KAFKA_SASL_MECHANISM but for AWS_MSK_IAM",
+        "analytics",
+        "name",
+        default=None,
+        validate_default=True,
     )
     kafka_sasl_password: SecretStr | None = setting(
-        "Password of that user; goes with KAFKA_SASL_MECHANISM",
+        "Password of that user; goes with KAFKA_SASL_MECHANISM but for AWS_MSK_IAM",
         "(secret)",
         "secret",
         default=None,
@@ -100,11 +107,30 @@ class KafkaSettings(SettingsGroup):
             raise ValueError("is not the path of a file")
         return path
 
+    @field_validator("kafka_sasl_mechanism")
+    @classmethod
+    def _tokens_go_to_aws_in_secret(cls, mechanism: str | None, info: ValidationInfo) -> str | None:
+        if mechanism == IAM and info.data.get("kafka_security_protocol", "SASL_SSL") != "SASL_SSL":
+            raise ValueError(f"is {IAM}, which takes KAFKA_SECURITY_PROTOCOL=SASL_SSL")
+        if mechanism == IAM and not _MSK.search(info.data.get("kafka_brokers", "")):
+            raise ValueError(f"is {IAM}, but KAFKA_BROKERS are none of Amazon MSK")
+        return mechanism
+
     @field_validator("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password")
     @classmethod
     def _with_sasl_only(cls, value: str | SecretStr | None, info: ValidationInfo) -> str | SecretStr | None:
         protocol = info.data.get("kafka_security_protocol")
+        if info.data.get("kafka_sasl_mechanism") == IAM:
+            if value is not None:
+                raise ValueError(f"is set, but KAFKA_SASL_MECHANISM is {IAM}: the attached role says who it is")
+            return None
         if protocol is not None and protocol.startswith("SASL") != (value is not None):
             needs = "is missing" if value is None else "is set"
             raise ValueError(f"{needs}: KAFKA_SECURITY_PROTOCOL is {protocol}")
         return value
+
+    @property
+    def msk_region(self) -> str | None:
+        """The region of the brokers where a role of AWS logs in; None where a user does."""
+        found = _MSK.search(self.kafka_brokers)
+        return found[1] if found and self.kafka_sasl_mechanism == IAM else None

@@ -86,7 +86,13 @@ class Engine:
     def _stream(self, topics: Topics, stop: StopSignal, *, until_caught_up: bool) -> None:
         service, settings = self._service, self._settings
         options = {**settings.spark_sizes(), **(service.options or {})}
-        session = build_session(service.name, service.packages, options, allow_plaintext=settings.spark_allow_plaintext)
+        session = build_session(
+            service.name,
+            service.packages,
+            options,
+            iam=settings.msk_region is not None,
+            allow_plaintext=settings.spark_allow_plaintext,
+        )
         stop.listen()  # SparkContext has taken SIGINT
         heed_signals_of_jvm(session.sparkContext, stop)
         try:

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from pipeline.runtime.errors import Fatal
 from pipeline.spark.context import build_context
 from pipeline.structured.jars import IAM, JARS, KAFKA
+from pipeline.structured.source import IAM_LOGIN
 
 CONNECTOR = "org.apache.spark.sql.kafka010.KafkaSourceProvider"
 JVM_OPTIONS = "-XX:+UseSerialGC"
@@ -46,12 +47,13 @@ def build_session(
         name, {*packages, "pipeline"}, {**DEFAULTS, **own, **options}, JVM_OPTIONS, allow_plaintext=allow_plaintext
     )
     try:
-        context._jvm.java.lang.Class.forName(CONNECTOR, True, _loader(context))  # type: ignore[union-attr]
+        for needed in (CONNECTOR, *([IAM_LOGIN] if iam else [])):
+            context._jvm.java.lang.Class.forName(needed, True, _loader(context))  # type: ignore[union-attr]
     except Py4JError:
         context.stop()
         where = " ".join(str(folder) for folder in folders)
         raise Fatal(
-            f"Spark has no connector for Kafka: `make setup` fetches its jars to {where}; "
+            f"Spark lacks jars for Kafka: `python -m scripts.fetch_jars` fetches them to {where}; "
             "under spark-submit, give them with --jars"
         ) from None
     return SparkSession(context)

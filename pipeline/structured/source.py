@@ -15,6 +15,8 @@ from pipeline.structured.service import RECORD
 
 COLUMNS = ("key", "value", "topic", "partition", "offset", "timestamp", "headers")
 """Of `service.RECORD`."""
+IAM_LOGIN = "software.amazon.msk.auth.iam.IAMLoginModule"
+IAM_HANDLER = "software.amazon.msk.auth.iam.IAMClientCallbackHandler"
 EARLIEST = -2
 """As an offset, what a topic still holds first."""
 
@@ -62,12 +64,15 @@ def kafka_options(settings: AnalyticsSettings) -> dict[str, str]:
         "ssl.truststore.certificates": Path(ca).read_text() if ca else None,
         "sasl.mechanism": settings.kafka_sasl_mechanism,
         "sasl.jaas.config": _login(settings),
+        "sasl.client.callback.handler.class": IAM_HANDLER if settings.msk_region else None,
     }
     return {f"kafka.{name}": value for name, value in given.items() if value is not None}
 
 
 def _login(settings: AnalyticsSettings) -> str | None:
     mechanism, password = settings.kafka_sasl_mechanism, settings.kafka_sasl_password
+    if settings.msk_region:
+        return f"{IAM_LOGIN} required;"
     if mechanism is None or password is None:
         return None
     module = "plain.PlainLoginModule" if mechanism == "PLAIN" else "scram.ScramLoginModule"

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,16 @@ def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE)
 
 
 class Job(Process):
-    """One run of the job, as it is or, with a `rig`, rigged."""
+    """One run of the job, or of another `program`, as it is or, with a `rig`, rigged."""
 
-    def __init__(self, log: Path, environment: Mapping[str, str], *arguments: str, rig: Rig | None = None) -> None:
-        program = ["stream_consumer.py"]
+    def __init__(
+        self,
+        log: Path,
+        environment: Mapping[str, str],
+        *arguments: str,
+        rig: Rig | None = None,
+        program: Sequence[str] = ("stream_consumer.py",),
+    ) -> None:
         if rig is not None:
             program = ["-m", "tests.faults.rigged", msgspec.json.encode(rig).decode()]
         command = [sys.executable, *program, *arguments]

@@ -121,7 +121,7 @@ class Trial:
             [self.writes],
             self.spark,
             given,
-            self.topics,
+            Topics(client_options(given)),
             Outputs(f"{self.service}.copy", client_options(given), run),
             watched,
             until_caught_up=until_caught_up,

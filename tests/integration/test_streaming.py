@@ -7,7 +7,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -23,6 +23,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
 from pipeline.kafka.client import client_options
+from pipeline.kafka.topics import Topics
 from pipeline.runtime.errors import Fatal, Transient
 from pipeline.structured.batch import RunningBatch
 from pipeline.structured.beginning import found_losses
@@ -30,7 +31,7 @@ from pipeline.structured.service import Batch
 from tests import topics
 from tests.integration import streaming
 from tests.integration.streaming import Trial, bad, copied, good, look, numbers
-from tests.kafka import admin
+from tests.kafka import PASSWORD, USER, admin, broker
 
 spark = pytest.fixture(scope="module", name="spark")(streaming.session)
 
@@ -316,7 +317,9 @@ def test_latest_counts_only_where_there_is_no_checkpoint(trial: Trial) -> None:
     assert in_order(trial.out()) == good(10, 20)
 
 
-def test_windows_come_out_once_also_after_a_lost_checkpoint(trial: Trial) -> None:
+def counted(trial: Trial) -> Callable[[DataFrame], DataFrame]:
+    """A shape: records, whose values are times in ms, counted by key in windows of 10 s."""
+
     def windows(records: DataFrame) -> DataFrame:
         timed = records.select(sql.timestamp_millis(sql.col("value").cast("string").cast("bigint")).alias("at"), "key")
         counted = timed.withWatermark("at", "2 seconds").groupBy(sql.window("at", "10 seconds"), "key").count()
@@ -325,22 +328,59 @@ def test_windows_come_out_once_also_after_a_lost_checkpoint(trial: Trial) -> Non
         place = [sql.lit(trial.writes).alias("topic"), sql.lit(0).alias("partition"), end.alias("offset")]
         return counted.select("key", value.alias("value"), *place)
 
+    return windows
+
+
+def at(trial: Trial, *seconds: int) -> None:
+    trial.put([topics.Sent(b"%d" % (1000 * second), b"%d" % (second % 3)) for second in seconds])
+
+
+CLOSED = sorted([*["10000:3"] * 3, "20000:3", "20000:3", "20000:4", "30000:3", "30000:3", "30000:4"])
+
+
+def test_windows_come_out_once_also_after_a_lost_checkpoint(trial: Trial) -> None:
     def apply(batch: Batch) -> None:
         batch.write(trial.writes, batch.frame, {(trial.writes, 0): batch.watermark + 1})
 
-    def at(*seconds: int) -> None:
-        trial.put([topics.Sent(b"%d" % (1000 * second), b"%d" % (second % 3)) for second in seconds])
-
-    at(*range(1, 25))
-    trial.run(apply, windows)
+    at(trial, *range(1, 25))
+    trial.run(apply, counted(trial))
     shutil.rmtree(trial.folder / "checkpoint")
-    at(*range(25, 45))
-    trial.run(apply, windows, MAX_RECORDS_PER_BATCH="7")
-    found = sorted((value or b"").decode() for value in trial.out())
-    counts = [
-        f"{end}:{count}"
-        for end, all_of_it in ((10000, (3, 3, 3)), (20000, (3, 3, 4)), (30000, (3, 3, 4)))
-        for count in all_of_it
-    ]
-    counts += ["40000:3", "40000:3", "40000:4"]
-    assert found == sorted(counts)
+    at(trial, *range(25, 35))
+    trial.run(apply, counted(trial), MAX_RECORDS_PER_BATCH="7")
+    assert sorted((value or b"").decode() for value in trial.out()) == CLOSED
+
+
+def test_a_batch_that_keeps_a_state_may_be_tried_again_within_its_query(trial: Trial) -> None:
+    told = trial.folder / "killed"
+
+    def apply(batch: Batch) -> None:
+        struck = batch.frame.mapInArrow(Killed(told), batch.frame.schema)
+        batch.write(trial.writes, struck, {(trial.writes, 0): batch.watermark + 1})
+
+    at(trial, *range(1, 25))
+    trial.run(apply, counted(trial))
+    at(trial, *range(25, 35))
+    trial.run(apply, counted(trial))
+    assert told.exists()
+    assert sorted((value or b"").decode() for value in trial.out()) == CLOSED
+
+
+def test_brokers_that_ask_for_a_user_and_forbid_making_topics(spark: SparkSession, tmp_path: Path) -> None:
+    with broker(tmp_path / "kafka", secured=True) as own:
+        assert own.secured is not None
+        trial = Trial(spark, own.bootstrap, tmp_path)
+        trial.put(numbers(0, 100))
+        secured = {
+            "KAFKA_BROKERS": own.secured.bootstrap,
+            "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "KAFKA_SSL_CA": str(own.secured.ca),
+            "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+            "KAFKA_SASL_USERNAME": USER,
+            "KAFKA_SASL_PASSWORD": PASSWORD,
+        }
+        trial.run(**secured)
+        assert in_order(trial.out()) == good(0, 100)
+        own.forbid_making_topics()
+        time.sleep(2)
+        with pytest.raises(Fatal, match="topic another is missing, and the brokers do not let it be made"):
+            Topics(client_options(trial.settings(**secured))).make(["another"], 1, 1)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from typer.testing import CliRunner
 
 from pipeline.console.command_line import command_line
@@ -27,7 +30,8 @@ from pipeline.structured.operations.commands import commands
 from pipeline.structured.outputs import KEEP, Output
 from pipeline.structured.service import Flow, Service
 from tests import topics
-from tests.kafka import admin
+from tests.kafka import admin, broker
+from tests.servers import ROOT
 
 _numbers = itertools.count()
 
@@ -239,9 +243,25 @@ def forget(desk: Desk, group: str) -> None:
 
 
 def marks(desk: Desk, group: str) -> int:
-    client = admin(desk.kafka)
-    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(desk.topic, 0)])
-    return int(client.list_consumer_group_offsets([asked])[group].result().topic_partitions[0].offset)
+    with closing(Consumer({**desk.client, "group.id": group})) as consumer:
+        return int(consumer.committed([TopicPartition(desk.topic, 0)], 30)[0].offset)
+
+
+def test_the_first_groups_of_new_brokers_are_waited_for(tmp_path: Path) -> None:
+    """Asking an administrator for them ends the process with SIGSEGV."""
+    code = (
+        "import sys\n"
+        "from pipeline.kafka.lane import Row\n"
+        "from pipeline.kafka.lanes import Lanes\n"
+        "client = {'bootstrap.servers': sys.argv[1], 'log_level': 2}\n"
+        "lanes = Lanes('fresh', client, 'run', 1, frozenset(), {}, {('new', 0): 1}, False, False)\n"
+        "print(lanes.write(0, [Row('new', b'k', b'v', 'new', 0, 0)]).rows)"
+    )
+    with broker(tmp_path / "kafka") as own:
+        topics.create(own.bootstrap, {"new": 1})
+        command = [sys.executable, "-c", code, own.bootstrap]
+        said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert (said.returncode, said.stdout) == (0, "{'': 1}\n"), said.stderr
 
 
 def test_a_message_too_large_for_the_topic_halts_and_says_what_to_do(desk: Desk) -> None:
