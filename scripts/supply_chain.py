@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 LIST = "requirements.txt"
+AUDITED = "requirements-analytics.txt"
+"""What the analytics need, which is all of the money's and more, of the same versions."""
 AUDITOR = (
     *(sys.executable, "-m", "pip_audit", "--format=json", "--progress-spinner=off", "--timeout=10"),
     *("--disable-pip", "--require-hashes"),
@@ -54,8 +56,8 @@ def judged(report: Mapping[str, Any]) -> Verdict:
 
 
 def audit() -> Verdict:
-    """Ask pip-audit about every package of the service."""
-    asked = subprocess.run([*AUDITOR, "-r", str(ROOT / LIST)], capture_output=True, text=True)
+    """Ask pip-audit about every package of the services, the money's and the analytics'."""
+    asked = subprocess.run([*AUDITOR, "-r", str(ROOT / AUDITED)], capture_output=True, text=True)
     if asked.returncode in (0, 1) and asked.stdout.startswith("{"):
         return judged(json.loads(asked.stdout))
     said = asked.stderr.strip().splitlines() or ["it says nothing"]

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.supply_chain import AUDITED
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 ANALYTICS = {"confluent-kafka", "pymongo", "pyarrow", "pandas", "numpy"}
 MONEY = ("demo.__main__", "demo.cluster", "stream_consumer", "producers.__main__", "pipeline.__main__")
@@ -42,6 +44,10 @@ def test_a_part_of_the_packages_has_the_versions_that_the_tests_have(name: str) 
     everything = pins("requirements-dev.txt")
     assert pins(name)
     assert pins(name).items() <= everything.items()
+
+
+def test_the_analytics_list_which_is_audited_has_all_of_the_money_s() -> None:
+    assert pins("requirements.txt").items() <= pins(AUDITED).items()
 
 
 def test_the_money_installs_nothing_of_the_analytics() -> None:
