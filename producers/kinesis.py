@@ -10,10 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from random import random
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.kinesis.aggregation import UserRecord, hash_key, pack
+from pipeline.runtime.retries import backoff
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -111,7 +111,7 @@ def _batches(parcels: Iterable[_Parcel]) -> Iterator[list[_Parcel]]:
 def _put_batch(
     client: KinesisClient, stream: str, batch: list[_Parcel], sent: Sent, on_progress: Callable[[int], object]
 ) -> None:
-    deadline, pause = time.monotonic() + PATIENCE, 0.05
+    deadline, refusals = time.monotonic() + PATIENCE, 0
     while batch:
         answer = client.put_records(StreamName=stream, Records=[parcel.entry for parcel in batch])
         sent.calls += 1
@@ -125,14 +125,14 @@ def _put_batch(
                 sent.records += [Put(shard, sequence, index, data) for index, data in enumerate(parcel.messages)]
         on_progress(len(sent.records) - before)
         if len(refused) < len(batch):
-            deadline, pause = time.monotonic() + PATIENCE, 0.05
+            deadline, refusals = time.monotonic() + PATIENCE, 0
         elif time.monotonic() > deadline:
             raise PutError(f"{stream} has taken nothing for {PATIENCE:.0f} s: {refused[0][1]}")
         batch = [parcel for parcel, _ in refused]
         sent.retried += len(batch)
         if batch:
-            time.sleep(pause * (0.5 + random()))
-            pause = min(pause * 2, 2.0)
+            time.sleep(backoff(refusals, cap=2.0))
+            refusals += 1
 
 
 def _shards(client: KinesisClient, stream: str) -> list[tuple[int, int]]:
