@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from random import random
 from typing import Any
 
 import structlog
@@ -27,6 +26,7 @@ from pipeline.dead_letters.table import DeadLetters
 from pipeline.messages.records import Block, Event, Letter, Reached, Record, Report, unblock
 from pipeline.mysql.database import Database, Lane, connections
 from pipeline.runtime.errors import Halted, PipelineError, Transient, waiting_for
+from pipeline.runtime.retries import backoff
 from pipeline.runtime.slices import chunks
 
 FIRST_PAUSE = 0.02
@@ -134,7 +134,7 @@ class _LaneRun:
     def _retried(self, work: UnitOfWork, chunk: Sequence[Event[Any]]) -> Applied:
         """Full jitter between tries; after the deadline the batch stops and its range is read again."""
         until = time.monotonic() + self.partition.deadline
-        pause = FIRST_PAUSE
+        attempt = 0
         while not self.stop.is_set():
             try:
                 return work.apply(chunk)
@@ -142,8 +142,8 @@ class _LaneRun:
                 self.causes[error.cause] += 1
                 if time.monotonic() > until:
                     raise
-            self.stop.wait(random() * pause)  # noqa: S311
-            pause = min(pause * 2, LONGEST_PAUSE)
+            self.stop.wait(backoff(attempt, FIRST_PAUSE, LONGEST_PAUSE))
+            attempt += 1
         raise _AnotherFailed("another lane of the batch failed")
 
 

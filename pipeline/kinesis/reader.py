@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_kinesis.type_defs import GetShardIteratorInputTypeDef
 
-LEAST_RETENTION = 24 * 3600
-"""Seconds that every stream keeps a record."""
+LEAST_RETENTION_MS = 24 * 3_600_000
+"""Every stream keeps a record for so long."""
 UNKNOWN_POSITION = "does not know its position: was the stream made anew?"
 THROTTLED = "ProvisionedThroughputExceededException"
 MOST_RECORDS = 10_000
@@ -217,7 +217,7 @@ class _Reading:
         if self.wanted.caught_up_at is None:
             return False
         left = time.time() * 1000 - self.wanted.caught_up_at
-        if left <= LEAST_RETENTION * 1000:
+        if left <= LEAST_RETENTION_MS:
             return False
         retention_ms = describe(self.reader.aws, self.reader.stream).retention_hours * 3_600_000
         return left > min(self.wanted.retention_ms, retention_ms)

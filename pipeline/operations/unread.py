@@ -7,6 +7,7 @@ from typing import Final
 
 from pipeline.kinesis.aggregation import EVERY_HASH
 from pipeline.kinesis.lineage import is_stale, known_since
+from pipeline.kinesis.reader import LEAST_RETENTION_MS
 from pipeline.kinesis.shards import describe, list_shards
 from pipeline.leases.lease import Lease
 from pipeline.messages.records import END, Extent, Range
@@ -15,8 +16,6 @@ from pipeline.runtime.errors import Trimmed
 
 COUNTED: Final = 1000
 """Most records that are counted behind a position."""
-SHORTEST_RETENTION_MS: Final = 24 * 3_600_000
-"""No stream keeps a record for less."""
 
 
 def unread(bench: Workbench, lease: Lease, retention_ms: int) -> Extent:
@@ -41,7 +40,7 @@ def is_stopped(bench: Workbench, lease: Lease) -> bool:
     if lease.checkpoint == END:
         return False
     try:
-        unread(bench, lease, SHORTEST_RETENTION_MS)
+        unread(bench, lease, LEAST_RETENTION_MS)
     except Trimmed:
         return True
     return False
