@@ -27,8 +27,8 @@ from tests.integration.test_operations_redrive import account, data
 from tests.schema import Schema
 
 INVENTED = (
-    "INSERT INTO {table} ({columns}, status, event_id, applied_at) SELECT {columns}, {status}, UNHEX(MD5(RAND())),"
-    " {at} FROM (SELECT * FROM {table} ORDER BY id DESC LIMIT 1) AS one, seven LIMIT {rows}"
+    "INSERT INTO {table} ({columns}, status, event_id, applied_at) SELECT {columns}, {status},"
+    " UNHEX(LEFT(SHA2(RAND(), 256), 32)), {at} FROM (SELECT * FROM {table} ORDER BY id DESC LIMIT 1) AS one, seven LIMIT {rows}"
 )
 COLUMNS = {
     "transactions": "origin_account, destination_account, memo, transfer_value, time_stamp",
