@@ -10,16 +10,13 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
-import structlog
-
-from pipeline.runtime import logs
-from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.stopping import StopSignal
-from pipeline.settings.errors import SettingsError
+from pipeline.console.process import exit_code
 
 if TYPE_CHECKING:
+    from pipeline.runtime.stopping import StopSignal
     from pipeline.settings.analytics import AnalyticsSettings
     from pipeline.structured.service import Service
 
@@ -46,6 +43,13 @@ def trades(environ: Mapping[str, str], *, console: bool = False) -> Composed:
     return settings, service(console=console)
 
 
+def run(settings: AnalyticsSettings, service: Service, stop: StopSignal, *, until_caught_up: bool) -> None:
+    """Raises `PipelineError`."""
+    from pipeline.structured.run import Engine
+
+    Engine(settings, service).run(stop, until_caught_up=until_caught_up)
+
+
 SERVICES: dict[str, Callable[..., Composed]] = {"candles": candles, "trades": trades}
 
 
@@ -58,23 +62,9 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.console and arguments.service != "trades":
         parser.error("--console is for trades")
-    logs.configure()
-    stop = StopSignal()
-    stop.listen()  # loading takes seconds, and whoever stops it then is heard
-    try:
-        more = {"console": True} if arguments.console else {}
-        settings, service = SERVICES[arguments.service](os.environ, **more)
-        from pipeline.structured.run import Engine
-
-        Engine(settings, service).run(stop, until_caught_up=arguments.until_caught_up)
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    except PipelineError as error:
-        structlog.get_logger().error("ended", reason=str(error))
-        return 1
-    structlog.get_logger().info("ended")
-    return 0
+    more = {"console": True} if arguments.console else {}
+    compose = partial(SERVICES[arguments.service], os.environ, **more)
+    return exit_code(lambda stop: run(*compose(), stop, until_caught_up=arguments.until_caught_up))
 
 
 if __name__ == "__main__":

@@ -13,16 +13,12 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-import structlog
-
 from bank_stream.settings import Settings
-from pipeline.runtime import logs
-from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.stopping import StopSignal
-from pipeline.settings.errors import SettingsError
+from pipeline.console.process import exit_code
 
 if TYPE_CHECKING:
     from pipeline.applying.domain import Domain
+    from pipeline.runtime.stopping import StopSignal
 
 
 def routes(settings: Settings) -> dict[str, Domain]:
@@ -59,19 +55,7 @@ def main() -> int:
     parser.add_argument("--until-caught-up", action="store_true", help="end when all that the stream holds is applied")
     parser.add_argument("--dry-run", action="store_true", help="only say what would become of what the stream holds")
     arguments = parser.parse_args()
-    logs.configure()
-    stop = StopSignal()
-    stop.listen()  # loading takes seconds, and whoever stops it then is heard
-    try:
-        consume(Settings.read(os.environ), stop, **vars(arguments))
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    except PipelineError as error:
-        structlog.get_logger().error("ended", reason=str(error))
-        return 1
-    structlog.get_logger().info("ended")
-    return 0
+    return exit_code(lambda stop: consume(Settings.read(os.environ), stop, **vars(arguments)))
 
 
 if __name__ == "__main__":
