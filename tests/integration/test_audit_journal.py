@@ -28,7 +28,8 @@ from tests.schema import Schema
 
 INVENTED = (
     "INSERT INTO {table} ({columns}, status, event_id, applied_at) SELECT {columns}, {status},"
-    " UNHEX(LEFT(SHA2(RAND(), 256), 32)), {at} FROM (SELECT * FROM {table} ORDER BY id DESC LIMIT 1) AS one, seven LIMIT {rows}"
+    " UNHEX(LEFT(SHA2(RAND(), 256), 32)), {at}"
+    " FROM (SELECT * FROM {table} ORDER BY id DESC LIMIT 1) AS one, five LIMIT {rows}"
 )
 COLUMNS = {
     "transactions": "origin_account, destination_account, memo, transfer_value, time_stamp",
@@ -43,7 +44,7 @@ def bank(database: Schema, moto: str) -> Operated:
     bank.start()
     account(bank, RICH)
     account(bank, SHOP)
-    database.execute("CREATE TABLE seven SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5")
+    database.execute("CREATE TABLE five SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5")
     bank.json("audit", *ALL)
     bank.stream.put(*[data(transfer(NOBODY, RICH, 0.01 * number)) for number in (1, 2, 3)], data(quote()))
     bank.stream.put(data(transfer(RICH, SHOP, 1)))
