@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -11,12 +11,13 @@ import pyarrow as pa  # type: ignore[import-untyped]
 
 from market.candle import Candle, read
 from market.candle_store import Arrival, CandleStore, Outcome
+from pipeline.kafka.places import Place
+from pipeline.kafka.reading import Range, Read
+from pipeline.kafka.reading import read as records
 from pipeline.runtime.errors import Rejected
 
-APPLIED: Final = ("value", "topic", "partition", "offset", "timestamp")
-"""Columns of records that are applied."""
-LETTERED: Final = ("key", *APPLIED)
-"""Columns of records of which some are letters."""
+RANGES: Final = "topic STRING, partition INT, begin BIGINT, end BIGINT"
+"""Columns of what a task is given: where its records lie."""
 SCHEMA: Final = pa.schema(
     [
         ("key", pa.binary()),
@@ -31,6 +32,9 @@ SCHEMA: Final = pa.schema(
     ]
 )
 
+MOST_LETTERS, MOST_BYTES = 1_000, 8 << 20
+"""What is told at once."""
+
 Condemned = Mapping[tuple[str, int, int], tuple[str, str]]
 """Topic, partition and offset of candles that are letters all the same → reason, error."""
 
@@ -44,7 +48,7 @@ class Report(NamedTuple):
 
 
 class _Sent(NamedTuple):
-    """A candle as it lies in a topic; `timestamp`: the record's own, in µs."""
+    """A candle as it lies in a topic; `timestamp`: the record's own, in ms."""
 
     partition: int
     offset: int
@@ -54,21 +58,23 @@ class _Sent(NamedTuple):
 
 @dataclass(frozen=True)
 class Apply:
-    """Apply all candles. `known`: versions of the symbols' states after the batch before."""
+    """Apply all candles. `client`: Kafka's. `known`: versions of the symbols' states after the batch before."""
 
+    client: Mapping[str, object] = field(repr=False)
     store: CandleStore
     known: Mapping[str, int]
 
     def __call__(self, _: int, batches: Iterator[pa.RecordBatch]) -> Report:
         found: dict[str, list[_Sent]] = {}
         others = 0
-        for value, topic, partition, offset, timestamp in _records(batches, APPLIED):
+        for record in records(self.client, _ranges(batches)):
             try:
-                candle = read(value, topic, timestamp // 1_000_000, self.store.zone)
+                candle = read(record.value, record.topic, record.timestamp // 1000, self.store.zone)
             except Rejected:
                 others += 1
             else:
-                found.setdefault(topic, []).append(_Sent(partition, offset, timestamp, candle))
+                sent = _Sent(record.partition, record.offset, record.timestamp, candle)
+                found.setdefault(record.topic, []).append(sent)
         arrived = {topic: in_order(sent) for topic, sent in found.items()}
         outcomes = self.store.take(arrived, self.known)
         return Report(outcomes, sum(map(len, arrived.values())), others)
@@ -78,30 +84,33 @@ class Apply:
 class Letters:
     """The letters among records: what is no candle, and what the store has condemned."""
 
+    client: Mapping[str, object] = field(repr=False)
     zone: ZoneInfo
     condemned: Condemned
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            records = _records([batch], LETTERED)
-            found = [letter for record in records if (letter := self._letter(*record)) is not None]
-            if found:
-                columns = [
-                    pa.array(column, field.type) for column, field in zip(zip(*found, strict=True), SCHEMA, strict=True)
-                ]
-                yield pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+        piece: list[tuple[Any, ...]] = []
+        size = 0
+        for record in records(self.client, _ranges(batches)):
+            if (letter := self._letter(record)) is not None:
+                piece.append(letter)
+                size += len(record.value or b"")
+                if len(piece) == MOST_LETTERS or size > MOST_BYTES:
+                    yield _columns(piece)
+                    piece, size = [], 0
+        if piece:
+            yield _columns(piece)
 
-    def _letter(self, key: Any, value: Any, topic: str, partition: int, offset: int, timestamp: int) -> Any:
-        told = self.condemned.get((topic, partition, offset))
+    def _letter(self, record: Read) -> tuple[Any, ...] | None:
+        told = self.condemned.get((record.topic, record.partition, record.offset))
         if told is not None:
-            reason, field, error = told[0], None, told[1] or None
-        else:
-            try:
-                read(value, topic, timestamp // 1_000_000, self.zone)
-                return None
-            except Rejected as rejected:
-                reason, field, error = rejected.reason, rejected.detail or None, None
-        return key, value, topic, partition, offset, timestamp, reason, field, error
+            reason, error = told
+            return *record[:5], record.timestamp * 1000, reason, None, error or None
+        try:
+            read(record.value, record.topic, record.timestamp // 1000, self.zone)
+        except Rejected as rejected:
+            return *record[:5], record.timestamp * 1000, rejected.reason, rejected.detail or None, None
+        return None
 
 
 def in_order(sent: Sequence[_Sent]) -> list[Arrival]:
@@ -116,12 +125,12 @@ def in_order(sent: Sequence[_Sent]) -> list[Arrival]:
     return [Arrival(partition, offset, candle) for _, partition, offset, candle in places]
 
 
-def _records(batches: Iterable[pa.RecordBatch], names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    for batch in batches:
-        columns = [batch.column(name) for name in names]
-        yield from zip(*(_cells(column) for column in columns), strict=True)
+def _ranges(batches: Iterable[pa.RecordBatch]) -> dict[Place, Range]:
+    rows = (row for batch in batches for row in batch.to_pylist())
+    return {(row["topic"], row["partition"]): Range(row["begin"], row["end"]) for row in rows}
 
 
-def _cells(column: pa.Array) -> list[Any]:
-    cells: list[Any] = (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist()
-    return cells
+def _columns(letters: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
+    columns = zip(*letters, strict=True)
+    arrays = [pa.array(column, kind.type) for column, kind in zip(columns, SCHEMA, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)

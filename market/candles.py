@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
 from market import mongo
 from market.candle_store import CandleStore
-from market.candle_tasks import APPLIED, LETTERED, Apply, Condemned, Letters, Report
+from market.candle_tasks import RANGES, Apply, Condemned, Letters, Report
 from market.settings import CandleSettings
+from pipeline.kafka.client import client_options
 from pipeline.structured.service import LETTER, Batch, Flow, Service
 from pipeline.structured.tasks import reports
 
 
 class Candles:
-    """Applies batch after batch. `store`: without an epoch yet."""
+    """Applies batch after batch. `client`: Kafka's. `store`: without an epoch yet."""
 
-    def __init__(self, store: CandleStore) -> None:
-        self._store = store
+    def __init__(self, client: Mapping[str, object], store: CandleStore) -> None:
+        self._client, self._store = client, store
         self._known: dict[str, int] = {}
         """Versions of the symbols' states, as long as the batches went well."""
 
@@ -25,14 +27,14 @@ class Candles:
         """Candles into the database, then letters. Raises `PipelineError`."""
         known, self._known = self._known, {}
         store = self._ours(batch)
-        tasks = batch.frame.sparkSession.sparkContext.defaultParallelism
-        records = batch.frame.coalesce(tasks)
-        dealt = records.select(*APPLIED).repartition(tasks, "topic")
-        found = reports(dealt, Apply(store, known))
+        session = batch.frame.sparkSession
+        places = [(*place, *wanted) for place, wanted in sorted(batch.ranges().items())]
+        tasks = session.sparkContext.defaultParallelism
+        dealt = session.createDataFrame(places, RANGES).repartition(tasks, "topic")
+        found = reports(dealt, Apply(self._client, store, known)) if places else []
         condemned = _condemned(found)
         if condemned or any(report.others for report in found):
-            letters = records.select(*LETTERED).mapInArrow(Letters(store.zone, condemned), LETTER)
-            batch.letters(letters)
+            batch.letters(dealt.mapInArrow(Letters(self._client, store.zone, condemned), LETTER))
         for report in found:
             _count(batch, report)
             known.update((topic, outcome.version) for topic, outcome in report.outcomes.items())
@@ -48,7 +50,7 @@ def service(settings: CandleSettings) -> Service:
     """The service, put together."""
     uri = settings.mongo_uri.get_secret_value()
     store = CandleStore(uri, settings.mongo_dbname, settings.market_zone, settings.plan, settings.lateness)
-    flow = Flow("candles", settings.topics, Candles(store).apply)
+    flow = Flow("candles", settings.topics, Candles(client_options(settings), store).apply)
     return Service("candles", [flow], packages=["market"], needs=[(mongo.AWAY, partial(mongo.probe, uri))])
 
 

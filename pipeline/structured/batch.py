@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.kafka.lanes import COUNT, Lanes, Written
 from pipeline.kafka.letters import OUTPUT
 from pipeline.kafka.places import Place
+from pipeline.kafka.reading import EARLIEST, Range
 from pipeline.structured import sink
 from pipeline.structured.checkpoint import Planned
 from pipeline.structured.letters import as_rows
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 class RunningBatch:
     """`Service.Batch`. `identities`: of the topics that are read and written.
 
-    `reread`: the records of a batch. `observing`: what was observed of the batch that runs.
+    `reread`: the records of a batch. `since`: where one begins, by number. `observing`: what was observed of the one
+    that runs.
     """
 
     frame: DataFrame
@@ -31,6 +33,7 @@ class RunningBatch:
     identities: Mapping[str, str]
     outputs: Outputs
     reread: Callable[[Planned], DataFrame]
+    since: Callable[[int], Mapping[Place, int]]
     observing: Callable[[str], Mapping[str, int]]
     counts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -73,6 +76,11 @@ class RunningBatch:
 
     def records(self) -> DataFrame:
         return self.reread(self.planned)
+
+    def ranges(self) -> Mapping[Place, Range]:
+        since = self.since(self.number)
+        found = {place: Range(since.get(place, EARLIEST), end) for place, end in self.through.items()}
+        return {place: one for place, one in found.items() if one.begin < one.end and one.end > 0}
 
     def count(self, name: str, amount: int = 1) -> None:
         self.counts[name] += amount

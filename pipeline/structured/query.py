@@ -225,8 +225,8 @@ class Query:
 
     def _once(self, frame: DataFrame, number: int) -> None:
         self._look_for_losses()
-        planned = self.checkpoint.planned(number)
-        batch = RunningBatch(frame, planned, self._identities, self._outputs, self._reread, self._observed)
+        planned, since = self.checkpoint.planned(number), self.checkpoint.since
+        batch = RunningBatch(frame, planned, self._identities, self._outputs, self._reread, since, self._observed)
         with RedactedErrors(), deaths_told():
             self._flow.apply(batch)
         self._deaths = self._attempts = 0

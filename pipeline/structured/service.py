@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from pipeline.kafka.places import Place
+    from pipeline.kafka.reading import Range
 
 RECORD = (
     "key BINARY, value BINARY, topic STRING, partition INT, offset BIGINT, timestamp TIMESTAMP, "
@@ -87,6 +88,9 @@ class Batch(Protocol):
 
     def records(self) -> DataFrame:
         """The batch's records as they came (columns `RECORD`), read from the brokers again: for few batches."""
+
+    def ranges(self) -> Mapping[Place, Range]:
+        """The batch's records by where they lie, for tasks that read them (`pipeline.kafka.reading`) without Spark."""
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add to what metrics, status and page say that became of records: accepted, corrected, …

@@ -83,7 +83,7 @@ ONLY = {
     | {"market/trades.py"},
     "py4j": {"pipeline/dstream/stream.py", "pipeline/spark/context.py"}
     | {f"pipeline/structured/{name}.py" for name in ("query", "run", "session")},
-    "confluent_kafka": {f"pipeline/kafka/{name}.py" for name in ("arrivals", "errors", "lane")}
+    "confluent_kafka": {f"pipeline/kafka/{name}.py" for name in ("arrivals", "errors", "lane", "reading")}
     | {f"pipeline/kafka/{name}.py" for name in ("letter_box", "topics")},
     "pymongo": {f"market/{name}.py" for name in ("mongo", "candle_rows", "kept")},
     "boto3": {"pipeline/aws.py"},
