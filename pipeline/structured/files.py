@@ -7,18 +7,24 @@ from pathlib import Path
 
 from pyarrow import ArrowException, fs  # type: ignore[import-untyped]
 
-from pipeline.runtime.errors import Transient
+from pipeline.runtime.errors import Fatal, Transient
 
 STORE = "the checkpoint's store"
 
 
 class Files:
-    """`root`: a folder or URI, as Spark takes it. Methods raise `Transient` where the store is away."""
+    """`root`: a folder or URI, as Spark takes it. Methods raise `Transient` where the store is away.
+
+    Raises `Fatal` where that is nothing that files can be kept in.
+    """
 
     def __init__(self, root: str) -> None:
         remote = re.match(r"(?!file:)[a-z][a-z0-9+.-]+://", root)
         self.uri = root.rstrip("/") if remote else Path(re.sub(r"^file:(//)?", "", root)).resolve().as_uri()
-        self._system, self._root = fs.FileSystem.from_uri(re.sub(r"^s3[an]:", "s3:", self.uri))
+        try:
+            self._system, self._root = fs.FileSystem.from_uri(re.sub(r"^s3[an]:", "s3:", self.uri))
+        except (OSError, ArrowException) as error:
+            raise Fatal(f"CHECKPOINT_DIR {self.uri} cannot be used: {error}") from error
         self._local = isinstance(self._system, fs.LocalFileSystem)
 
     def read(self, name: str) -> str | None:

@@ -22,7 +22,7 @@ from tests.kafka import Broker, broker
 from tests.servers import ROOT
 
 PATIENCE = 240.0
-RECORDS = 3000
+RECORDS = 1200
 
 pytestmark = pytest.mark.timeout(900)
 
