@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -29,18 +28,14 @@ class CardTransactions:
     expected_status = ACCEPTED
     usual_message: MessageType = messages.UsualCardPayment
     usual_key: KeyType = messages.CardPaymentKey
+    parse = staticmethod(messages.parse)
+    ordering_key = staticmethod(messages.ordering_key)
+    payload = staticmethod(messages.payload)
+    row = staticmethod(row)
+    said = staticmethod(said)
 
     def __init__(self, weights: FraudWeights) -> None:
         self._weights = weights
-
-    def parse(self, fields: Mapping[str, object]) -> CardPayment:
-        return messages.parse(fields)
-
-    def ordering_key(self, fields: Mapping[str, object]) -> bytes | None:
-        return messages.ordering_key(fields)
-
-    def payload(self, fields: Mapping[str, object]) -> dict[str, object]:
-        return messages.payload(fields)
 
     def needs(self, event: Event[CardPayment]) -> Needs:
         payment, weights = event.message, self._weights
@@ -51,12 +46,6 @@ class CardTransactions:
             return Needs(*keys, windows=(window,))
         enough = weights.amount * payment.transfer_value / (weights.threshold_velocity - suspicion)
         return Needs(*keys, below=(WindowBelow(window, enough),))
-
-    def row(self, message: CardPayment, status: int) -> Row:
-        return row(message, status)
-
-    def said(self, message: CardPayment, status: int) -> str:
-        return said(message, status)
 
     def decide(self, event: Event[CardPayment], state: Ledger) -> Decision:
         verdict = rules.decide(event.message, _moment(event.record.arrived_ms), event.identity, self._weights, state)

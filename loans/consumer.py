@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from bank.ledger import Ledger
 from bank.needs import Needs
 from bank.statuses import ACCEPTED
 from loans import messages, rules
 from loans.messages import LoanPayment
 from loans.tables import LOAN_PAYMENTS, row, said
-from pipeline.applying.domain import Decision, Row
+from pipeline.applying.domain import Decision
 from pipeline.messages.records import Event
 from pipeline.messages.usual import KeyType, MessageType
 
@@ -23,24 +21,14 @@ class Loans:
     expected_status = ACCEPTED
     usual_message: MessageType = messages.UsualLoanPayment
     usual_key: KeyType = messages.LoanPaymentKey
-
-    def parse(self, fields: Mapping[str, object]) -> LoanPayment:
-        return messages.parse(fields)
-
-    def ordering_key(self, fields: Mapping[str, object]) -> bytes | None:
-        return messages.ordering_key(fields)
-
-    def payload(self, fields: Mapping[str, object]) -> dict[str, object]:
-        return messages.payload(fields)
+    parse = staticmethod(messages.parse)
+    ordering_key = staticmethod(messages.ordering_key)
+    payload = staticmethod(messages.payload)
+    row = staticmethod(row)
+    said = staticmethod(said)
 
     def needs(self, event: Event[LoanPayment]) -> Needs:
         return Needs(accounts=(event.message.account_id,), loans=(event.message.loan_id,))
-
-    def row(self, message: LoanPayment, status: int) -> Row:
-        return row(message, status)
-
-    def said(self, message: LoanPayment, status: int) -> str:
-        return said(message, status)
 
     def decide(self, event: Event[LoanPayment], state: Ledger) -> Decision:
         verdict = rules.decide(event.message, state)

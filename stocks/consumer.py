@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from bank.statuses import ACCEPTED
-from pipeline.applying.domain import Decision, Row
+from pipeline.applying.domain import Decision
 from pipeline.messages.records import Event
 from pipeline.messages.usual import KeyType, MessageType
 from stocks import messages, rules
@@ -21,24 +19,14 @@ class Stocks:
     expected_status = ACCEPTED
     usual_message: MessageType = messages.UsualQuote
     usual_key: KeyType = messages.QuoteKey
-
-    def parse(self, fields: Mapping[str, object]) -> Quote:
-        return messages.parse(fields)
-
-    def ordering_key(self, fields: Mapping[str, object]) -> bytes | None:
-        return messages.ordering_key(fields)
-
-    def payload(self, fields: Mapping[str, object]) -> dict[str, object]:
-        return messages.payload(fields)
+    parse = staticmethod(messages.parse)
+    ordering_key = staticmethod(messages.ordering_key)
+    payload = staticmethod(messages.payload)
+    row = staticmethod(row)
+    said = staticmethod(said)
 
     def needs(self, event: Event[Quote]) -> None:
         return None
-
-    def row(self, message: Quote, status: int) -> Row:
-        return row(message, status)
-
-    def said(self, message: Quote, status: int) -> str:
-        return said(message, status)
 
     def decide(self, event: Event[Quote], state: object) -> Decision:
         return Decision(rules.decide(event.message))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from bank.ledger import Ledger
 from bank.needs import Needs
 from bank.statuses import ACCEPTED
-from pipeline.applying.domain import Decision, Row
+from pipeline.applying.domain import Decision
 from pipeline.messages.records import Event
 from pipeline.messages.usual import KeyType, MessageType
 from transactions import messages, rules
@@ -23,24 +21,14 @@ class Transactions:
     expected_status = ACCEPTED
     usual_message: MessageType = messages.UsualTransfer
     usual_key: KeyType = messages.TransferKey
-
-    def parse(self, fields: Mapping[str, object]) -> Transfer:
-        return messages.parse(fields)
-
-    def ordering_key(self, fields: Mapping[str, object]) -> bytes | None:
-        return messages.ordering_key(fields)
-
-    def payload(self, fields: Mapping[str, object]) -> dict[str, object]:
-        return messages.payload(fields)
+    parse = staticmethod(messages.parse)
+    ordering_key = staticmethod(messages.ordering_key)
+    payload = staticmethod(messages.payload)
+    row = staticmethod(row)
+    said = staticmethod(said)
 
     def needs(self, event: Event[Transfer]) -> Needs:
         return Needs(accounts=(event.message.origin_account, event.message.destination_account))
-
-    def row(self, message: Transfer, status: int) -> Row:
-        return row(message, status)
-
-    def said(self, message: Transfer, status: int) -> str:
-        return said(message, status)
 
     def decide(self, event: Event[Transfer], state: Ledger) -> Decision:
         verdict = rules.decide(event.message, state)
