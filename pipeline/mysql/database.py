@@ -89,6 +89,7 @@ class Transaction:
         names = ", ".join(f"`{column}`" for column in columns)
         connection: Any = self._connection.dbapi_connection
         head = b"INSERT INTO `%s` (%s) VALUES (" % (table.encode(), names.encode())
+        self.is_committed = False
         try:
             for part in within(rows, self._packet - len(head)):
                 with translated():
