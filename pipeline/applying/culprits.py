@@ -2,7 +2,8 @@
 
 A value that no column holds condemns its message by itself. Any other error of a statement (another team's trigger or
 unique key, no partition for its day), and an exception in a rule, condemn it only where a neighbour of its type goes
-through: what refuses everybody is no message's fault, and the batch halts with all of them.
+through: what refuses everybody is no message's fault, and the batch halts with all of them. Where a change of balances
+is refused, a neighbour that changed none says nothing; and none says anything of a COMMIT.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 import structlog
 
-from pipeline.applying.applied import Applied, condemned
+from pipeline.applying.applied import Applied, Shown, condemned
 from pipeline.messages.records import Event, Letter
 from pipeline.mysql.errors import RowRefused, StatementRefused
 from pipeline.runtime.errors import Rejected, Unforeseen
@@ -42,11 +43,11 @@ class Culprits:
     to_letter: ToLetter
 
     def apply(
-        self, chunk: Sequence[Event[Any]], before: frozenset[str] = frozenset(), behind: Sequence[Event[Any]] = ()
+        self, chunk: Sequence[Event[Any]], before: frozenset[Shown] = frozenset(), behind: Sequence[Event[Any]] = ()
     ) -> Applied:
         """Apply all but the culprits, which become letters. Raises what `commit` raises, where nobody goes through.
 
-        `before`: types of which a message of the chunk has gone through. `behind`: the rest of the chunk.
+        `before`: what those of the chunk show that went through before. `behind`: the rest of the chunk.
         """
         try:
             return self.commit(chunk)
@@ -55,16 +56,17 @@ class Culprits:
                 return self._alone(chunk[0], error, before, behind)
         first, second = chunk[: len(chunk) // 2], chunk[len(chunk) // 2 :]
         applied = self.apply(first, before, [*second, *behind])
-        applied.add(self.apply(second, before | applied.through, behind))
+        applied.add(self.apply(second, before | applied.shown, behind))
         return applied
 
     def _alone(
-        self, event: Event[Any], error: Exception, before: frozenset[str], behind: Sequence[Event[Any]]
+        self, event: Event[Any], error: Exception, before: frozenset[Shown], behind: Sequence[Event[Any]]
     ) -> Applied:
         """Once more where a neighbour has shown that it is the message: what comes and goes may have gone."""
         if isinstance(error, RowRefused):
             return condemned(self.to_letter(event, Rejected(REFUSED, str(error))))
-        has_neighbour = self._neighbour_goes_through(event.type, before, behind)
+        wanted = event.type, error.change if isinstance(error, StatementRefused) else ""
+        has_neighbour = self._neighbour_shows(wanted, before, behind)
         try:
             return self.commit([event])
         except HELD_BACK as again:
@@ -73,16 +75,16 @@ class Culprits:
             reason = UNFORESEEN if isinstance(again, Unforeseen) else REFUSED
             return condemned_loudly(self.to_letter(event, Rejected(reason, str(again))))
 
-    def _neighbour_goes_through(self, type_: str, before: frozenset[str], behind: Sequence[Event[Any]]) -> bool:
-        alike = [event for event in behind if event.type == type_]
+    def _neighbour_shows(self, wanted: Shown, before: frozenset[Shown], behind: Sequence[Event[Any]]) -> bool:
+        alike = [event for event in behind if event.type == wanted[0]]
         tried = alike[:: max(1, len(alike) // NEIGHBOURS)]
-        return any(self._goes_through(event) for event in tried) or (len(alike) < NEIGHBOURS and type_ in before)
+        return any(wanted in self._shown(event) for event in tried) or (len(alike) < NEIGHBOURS and wanted in before)
 
-    def _goes_through(self, event: Event[Any]) -> bool:
+    def _shown(self, event: Event[Any]) -> frozenset[Shown]:
         try:
-            return event.type in self.attempt([event]).through
+            return self.attempt([event]).shown
         except HELD_BACK:
-            return False
+            return frozenset()
 
 
 def condemned_loudly(letter: Letter) -> Applied:

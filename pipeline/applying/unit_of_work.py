@@ -102,6 +102,7 @@ class UnitOfWork:
             if self._rereading and self._known(transaction, fresh):
                 raise Repeated("another has written an event of this chunk meanwhile") from None
             raise
+        repeated.changes |= transaction.changes
         return repeated, True
 
     def _written(self, transaction: Transaction, events: Sequence[Event[Any]]) -> Iterator[Applied]:
@@ -163,7 +164,8 @@ class UnitOfWork:
             if is_named(event.identity, event.record):
                 named.setdefault(event.type, []).append(event)
         conflicts = [event for type_, events in named.items() for event in self._differing(transaction, type_, events)]
-        return Applied(Counter((event.type, DUPLICATE) for event in duplicates), conflicts=conflicts)
+        outcomes = Counter((event.type, DUPLICATE) for event in duplicates)
+        return Applied(outcomes, conflicts=conflicts, changes={self._tables[type_].name for type_, _ in outcomes})
 
     def _differing(self, transaction: Transaction, type_: str, events: Sequence[Event[Any]]) -> list[Event[Any]]:
         domain = self._routes[type_]

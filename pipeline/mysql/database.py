@@ -39,16 +39,21 @@ __all__ = [
 _IDENTITY: Final = "SELECT CONNECTION_ID(), @@hostname, @@max_allowed_packet"
 AROUND: Final = 16
 """Bytes that a row, and a statement, have besides, at most."""
+COMMIT: Final = "COMMIT"
 _UPTIME: Final = "SHOW GLOBAL STATUS LIKE 'Uptime'"
 
 
 class Transaction:
-    """One open transaction: what domains and stores may do with the database."""
+    """One open transaction: what domains and stores may do with the database.
+
+    `changes`: those that went through: the table of an INSERT, the SQL of any other statement.
+    """
 
     def __init__(self, connection: PoolProxiedConnection, packet: int) -> None:
         """`packet`: how many bytes a statement may have (max_allowed_packet)."""
         self._connection = connection
         self.is_committed = False
+        self.changes: set[str] = set()
         self._packet = packet
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -65,8 +70,10 @@ class Transaction:
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run one statement that gives no rows; the number of rows that it changed. Parameters as in `query`."""
-        with translated():
-            return int(self._run(sql, parameters)._cmysql.affected_rows())
+        with translated(sql):
+            changed = int(self._run(sql, parameters)._cmysql.affected_rows())
+        self.changes.add(sql)
+        return changed
 
     def _run(self, sql: str, parameters: Sequence[object]) -> Any:
         """Not by a cursor, which looks through all that it is given for the end of a statement, values not excepted."""
@@ -88,20 +95,22 @@ class Transaction:
         """
         names = ", ".join(f"`{column}`" for column in columns)
         connection: Any = self._connection.dbapi_connection
+        self.is_committed = False
         head = b"INSERT INTO `%s` (%s) VALUES (" % (table.encode(), names.encode())
         self.is_committed = False
         try:
             for part in within(rows, self._packet - len(head)):
-                with translated():
+                with translated(table):
                     connection.cmd_query(b"%s%s)" % (head, b"),(".join(part)))
         except DuplicateKey as duplicate:
             if duplicate.key == f"{table}.PRIMARY":
                 raise exhausted() from None
             raise
+        self.changes.add(table)
 
     def commit(self) -> None:
         """Make it durable. A connection lost meanwhile leaves it open whether it is: the event ids settle that."""
-        with translated():
+        with translated(COMMIT):
             self._connection.commit()
         self.is_committed = True
 

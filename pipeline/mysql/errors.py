@@ -85,7 +85,12 @@ class RowRefused(PipelineError):
 
 
 class StatementRefused(Halted):
-    """The server refuses a statement, and is not known to do so for a reason of its own: a row may be why."""
+    """The server refuses a statement, and is not known to do so for a reason of its own: a row may be why.
+
+    `change`: as in `Transaction.changes`, where the statement was to change something.
+    """
+
+    change = ""
 
 
 class DuplicateKey(StatementRefused):
@@ -108,12 +113,18 @@ class AccessDenied(Halted):
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turn errors of the connector into errors by fate. Their texts hold values of messages, so only codes remain."""
+def translated(change: str = "") -> Iterator[None]:
+    """Turn errors of the connector into errors by fate. Their texts hold values of messages, so only codes remain.
+
+    `change`: of a `StatementRefused`.
+    """
     try:
         yield
     except ServerError as error:
-        raise _by_fate(error) from None
+        refused = _by_fate(error)
+        if isinstance(refused, StatementRefused):
+            refused.change = change
+        raise refused from None
 
 
 def _by_fate(error: Any) -> PipelineError:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import mysql.connector
 import pytest
+from mysql.connector.connection_cext import CMySQLConnection
 
 from bank.ledger import Ledger
 from bank.verdict import Verdict
@@ -17,15 +19,13 @@ from pipeline.mysql import session
 from pipeline.mysql.session_settings import SERVICE
 from pipeline.runtime.errors import Rejected
 from stocks import rules as stock_rules
-from tests.integration.messages import payment, quote, record, transfer
+from tests.integration.messages import loan_payment, payment, quote, record, transfer
 from tests.integration.small_bank import SmallBank
 from tests.schema import Schema
 from transactions import messages, rules
 
-CURSED = (
-    "CREATE TRIGGER curse BEFORE INSERT ON transactions FOR EACH ROW"
-    " IF {condition} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'cursed'; END IF"
-)
+SIGNAL = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'cursed'"
+CURSED = f"CREATE TRIGGER curse BEFORE INSERT ON transactions FOR EACH ROW IF {{condition}} THEN {SIGNAL}; END IF"
 
 
 @pytest.fixture
@@ -78,6 +78,59 @@ def test_a_message_is_not_condemned_by_a_neighbour_of_another_table(bank: SmallB
     sent, _ = transfers(bank, "a")
     (report,) = bank.try_to_apply([record(quote()), *sent, record(quote())])
     assert (report.fate, bank.letters()) == ("Halted", {})
+
+
+@pytest.mark.parametrize("refused_first", [False, True])
+@pytest.mark.parametrize("table", ["accounts", "loans"])
+def test_balances_that_nobody_can_change_condemn_nobody_though_what_a_rule_refuses_goes_through(
+    bank: SmallBank, table: str, refused_first: bool
+) -> None:
+    """A row alone goes through, and is found when read again: that says nothing of what moves money."""
+    bank.schema.execute(f"CREATE TRIGGER curse BEFORE UPDATE ON {table} FOR EACH ROW {SIGNAL}")
+    owner, other, loan = bank.account("900.00"), bank.account(), bank.loan("-50.00")
+    amounts = (99, 1, 99, 1, 99) if refused_first else (1, 99, 1, 99, 1)
+    if table == "accounts":
+        sent = [record(transfer(owner, other, 10 * amount)) for amount in amounts]
+    else:
+        sent = [record(loan_payment(loan, owner, amount)) for amount in amounts]
+    for _ in range(2):
+        (report,) = bank.try_to_apply(sent)
+        assert (report.fate, report.failure, bank.letters()) == ("Halted", "database error 1644", {})
+    bank.schema.execute("DROP TRIGGER curse")
+    bank.apply(*sent)
+    refused = "-1" if table == "accounts" else "-6"
+    assert bank.outcomes(sent) == [[refused if amount == 99 else "1"] for amount in amounts]
+
+
+def test_an_account_that_others_keep_from_changing_condemns_its_payments_and_those_of_others_apply(
+    bank: SmallBank,
+) -> None:
+    frozen, other = bank.account(), bank.account()
+    bank.schema.execute(
+        f"CREATE TRIGGER curse BEFORE UPDATE ON accounts FOR EACH ROW IF NEW.id = {frozen} THEN {SIGNAL}; END IF"
+    )
+    sent = [record(transfer(*ends)) for ends in ((other, bank.account()), (frozen, other), (other, bank.account()))]
+    bank.apply(*sent)
+    assert bank.outcomes(sent) == [["1"], letter(1644), ["1"]]
+
+
+def test_commits_that_are_refused_for_a_moment_condemn_nobody(bank: SmallBank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever for: no row is to blame, and a neighbour that goes through without a COMMIT says nothing of it."""
+    refusals = iter(range(10))
+    commit = CMySQLConnection.commit
+
+    def refuse(connection: CMySQLConnection) -> None:
+        if next(refusals, None) is None:
+            commit(connection)
+        else:
+            raise mysql.connector.Error("no binary log", errno=1598)
+
+    sent, owner = transfers(bank, "a" * 20)
+    monkeypatch.setattr(CMySQLConnection, "commit", refuse)
+    (report,) = bank.try_to_apply(sent)
+    assert (report.fate, report.failure, bank.letters()) == ("Halted", "database error 1598", {})
+    bank.apply(*sent)
+    assert bank.balances(owner) == ["980.00"]
 
 
 def test_a_column_of_others_that_divides_by_zero_condemns_the_quote_that_makes_it(bank: SmallBank) -> None:
