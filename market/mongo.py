@@ -40,6 +40,13 @@ PASSING: Final = frozenset({6, 7, 24, 50, 64, 89, 91, 112, 189, 262, 9001, 10107
 PEOPLES: Final = frozenset({13, 18, 20, 8000, 14031, 12501})
 """Codes of the server, not of a document: no right, not in the mood for writes, over its quota, out of disk."""
 
+NAMES: Final[Mapping[object, str]] = {
+    121: "DocumentValidationFailure",
+    10334: "BSONObjectTooLarge",
+    11000: "DuplicateKey",
+    17280: "KeyTooLong",
+}
+
 Client = MongoClient[dict[str, Any]]
 Base = Database[dict[str, Any]]
 
@@ -107,5 +114,6 @@ def refused(details: Mapping[str, Any], what: str) -> PipelineError:
 
 
 def name_of(details: Mapping[str, Any]) -> str:
-    """The name of an error's code."""
-    return str(details.get("codeName") or "error")
+    """The name of an error's code, which servers leave out where a document alone is refused."""
+    code = details.get("code")
+    return str(details.get("codeName") or NAMES.get(code) or f"error {code}")

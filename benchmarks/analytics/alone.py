@@ -6,9 +6,11 @@ import os
 import sys
 import time
 
+import structlog
+
 from benchmarks.analytics.copying import COPIES
-from benchmarks.analytics.runs import told
 from market.trades import READS, windows
+from pipeline.runtime import logs
 from pipeline.settings.analytics import AnalyticsSettings
 from pipeline.structured.session import build_session
 from pipeline.structured.source import kafka_options, records
@@ -16,6 +18,7 @@ from pipeline.structured.source import kafka_options, records
 
 def main() -> None:
     """Read a topic to its end, once; tell how many seconds that took."""
+    logs.configure()
     settings = AnalyticsSettings.read(os.environ)
     session = build_session("alone", ["market"], settings.spark_sizes())
     frame = records(session, settings, [READS])
@@ -26,7 +29,7 @@ def main() -> None:
         writer = writer.option("topic", COPIES)
     begun = time.monotonic()
     writer.option("checkpointLocation", settings.checkpoint_dir).trigger(availableNow=True).start().awaitTermination()
-    told("ended", seconds=time.monotonic() - begun)
+    structlog.get_logger().info("ended", seconds=time.monotonic() - begun)
     session.stop()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,9 +45,3 @@ def alone(kind: str, environment: Mapping[str, str]) -> tuple[float, float]:
     with running([sys.executable, "-m", "benchmarks.analytics.alone", kind], environment) as job:
         told = job.wait_for("ended")
         return told.at - float(told.fields["seconds"]), told.at
-
-
-def told(event: str, **fields: object) -> None:
-    """Log a line as services do."""
-    now = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() // 1000 % 1_000_000:06}+00:00"
-    print(json.dumps({**fields, "event": event, "ts": now}), flush=True)

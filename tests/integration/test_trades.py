@@ -81,6 +81,14 @@ def test_nine_trades_give_windows_that_a_person_can_check(trial: Trial) -> None:
     assert trial.letters() == []
 
 
+def test_on_request_windows_are_shown_as_well(trial: Trial, capsys: pytest.CaptureFixture[str]) -> None:
+    trial.put(sent(NINE))
+    trial.run(Trades(trial.writes).apply_and_show, windows)
+    shown = [line for line in capsys.readouterr().out.splitlines() if "|AMC" in line or "|HUD" in line]
+    assert len(shown) == len(written(trial)) == 5
+    assert shown[0].split("|")[1:4] == ["2018-08-21 11:01:15", "AMC ", "159.0             "]
+
+
 BAD: dict[bytes | None, str] = {
     b"": "empty",
     b"  ": "empty",
