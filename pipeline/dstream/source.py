@@ -1,4 +1,4 @@
-"""What the engine asks of a stream: plan ranges, read a range, commit positions. Kinesis is one (kinesis.py)."""
+"""What the engine asks of a stream: plan ranges, read a range, commit positions. Kinesis is one (kinesis/source.py)."""
 
 from __future__ import annotations
 
