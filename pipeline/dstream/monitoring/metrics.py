@@ -1,5 +1,7 @@
 """What a stream's service tells Prometheus: every name, unit and meaning is here or in the two files beside this one.
 
+What every service tells besides is in `observability/instruments.py`.
+
 Gauges that only the driver that leads can know are absent on a standby, and so is what could not be looked up: an
 alarm on such a gauge asks for its absence too.
 """

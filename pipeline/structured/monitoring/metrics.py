@@ -1,4 +1,4 @@
-"""What a service of the analytics tells Prometheus: every name, unit and meaning is here."""
+"""What a service of the analytics tells Prometheus, beside what every service does (`observability/instruments.py`)."""
 
 from __future__ import annotations
 
