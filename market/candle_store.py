@@ -29,7 +29,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from market import candle_rows
+from market import candle_rows, indicators
 from market.candle import Candle
 from market.documents import PRICES, candle_of, document, moment
 from market.indicators import Plan
@@ -218,7 +218,7 @@ class CandleStore:
 
     @property
     def _made_for(self) -> str:
-        return repr((self.plan, self.lateness, self.zone.key))
+        return repr((indicators.FORMULAS, self.plan, self.lateness, self.zone.key))
 
     def _place(self, topic: str) -> tuple[str, str, str]:
         return self.uri, self.name, topic

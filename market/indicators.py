@@ -28,6 +28,8 @@ BOLLINGER: Final = "bollinger"
 VWAP: Final = "vwap"
 ATR: Final = "atr"
 TRENDS: Final = (RSI, BOLLINGER, VWAP, ATR)
+FORMULAS: Final = 1
+"""Raised where a figure is computed in another way, or one is added: every document is then computed anew."""
 
 Figure = float | None
 

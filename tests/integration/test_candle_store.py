@@ -234,6 +234,15 @@ def test_other_periods_and_another_lateness_compute_all_documents_anew(store: Ca
     assert wrong(store, sorted(right, key=lambda row: row["at"])) == []
 
 
+def test_other_formulas_compute_all_documents_anew(store: CandleStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = history(random.Random(12), 60)
+    take(store, sent(rows[:50]))
+    database(store.uri, store.name)[TOPIC].update_many({}, {"$set": {"ema_12": 0.0}})
+    monkeypatch.setattr("market.indicators.FORMULAS", 2)
+    take(started(store), sent(rows[50:], 50))
+    assert wrong(store, rows) == []
+
+
 def test_what_the_collection_held_before_the_first_start_is_history(store: CandleStore) -> None:
     rows = [{**row, "volume": int(row["volume"])} for row in history(random.Random(10), 80)]
     old = [{"_id": row["at"], **{name: row[name] for name in (*PRICES, "volume")}, "ema_12": 1.0} for row in rows[:50]]
