@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from pipeline.kafka.errors import by_fate
+from pipeline.kafka.patience import within
 from pipeline.kafka.places import Place
 from pipeline.runtime.errors import Transient
 from pipeline.runtime.retries import retried
 
 PATIENCE = 30.0
 """Seconds that the brokers may take for a call; then the batch is tried again."""
+END = 15.0
+"""Seconds that the end of a transaction may take, once its rows are with the brokers."""
 TRANSACTION = 120
 """Seconds after which the brokers abort the transaction of a producer that has died: so long others wait at most."""
 PRODUCER = {
@@ -104,10 +107,18 @@ class Lane:
             for to, some in groupby(rows, _target):
                 self._produce(to, some)
             offsets = [mark.at(place) for place, mark in marks.items()]
-            self._producer.send_offsets_to_transaction(offsets, self._group, PATIENCE)
-            self._producer.commit_transaction(TRANSACTION)
+            self._flush()
+            within(END, partial(self._end, offsets), f"lane {self._name}")
         self._marks.update(marks)
         self._held_rows = self._held_bytes = 0
+
+    def _flush(self) -> None:
+        if self._producer.flush(PATIENCE):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+    def _end(self, offsets: list[TopicPartition]) -> None:
+        self._producer.send_offsets_to_transaction(offsets, self._group, PATIENCE)
+        self._producer.commit_transaction(PATIENCE)
 
     def _produce(self, to: str, rows: Iterator[Row]) -> None:
         for chunk, size in _cut(rows):
@@ -124,8 +135,7 @@ class Lane:
 
     def _make_room(self, rows: int, size: int) -> None:
         if self._held_rows and (self._held_rows + rows > MOST_ROWS or self._held_bytes + size > MOST_BYTES):
-            if self._producer.flush(TRANSACTION):
-                raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+            self._flush()
             self._held_rows = self._held_bytes = 0
         self._held_rows += rows
         self._held_bytes += size
