@@ -32,20 +32,26 @@ TRANSIENT: Final = frozenset(
         1161,
         1203,
         1205,
+        1206,
         1213,
         1290,
+        1297,
         1317,
         1412,
+        1637,
+        1689,
         1792,
         1836,
         1927,
         1969,
         3024,
         3101,
+        3168,
         4031,
     }
 )
-"""Heals by itself: deadlock, lock wait, read-only, shutting down, too many connections, killed, cut off."""
+"""Heals by itself: deadlock, lock wait, read-only, shutting down, too many connections, killed, cut off, no room for
+locks or transactions."""
 
 LOST: Final = frozenset({1047, 1053, 1152, 1158, 1159, 1160, 1161, 1290, 1792, 1836, 1927, 3032, 4031})
 """After these, as after every error of the client itself (2000–2999), the connection is of no more use.
@@ -67,8 +73,9 @@ OF_THE_SERVER: Final = frozenset(
         *(1044, 1045, 1095, 1142, 1143, 1227, 1370, 1449, 1698),  # rights
         *(1046, 1049, 1051, 1054, 1064, 1109, 1136, 1146, 1149, 1176, 1193, 1231, 1235, 1238, 1356, 1364),  # the schema
         *(1006, 1015, 1016, 1017, 1021, 1023, 1026, 1030, 1034, 1035, 1114, 1194, 1195),  # files, the disk
+        *(1296, 1712, 1812, 1814, 1815, 1932),  # its engine, damaged indexes, tablespaces
         *(1037, 1038, 1041, 1135),  # memory
-        *(1129, 1130, 1180, 1181, 1226, 1874, 3100),  # its hosts, its limits, its COMMIT
+        *(1129, 1130, 1180, 1181, 1226, 1598, 1820, 1874, 3100),  # its hosts, its limits, its COMMIT
     }
 )
 """No row is to blame: the batch halts. Of an error in no list here one of the statement's rows may be the reason."""
