@@ -23,6 +23,7 @@ from tests.integration.messages import loan_payment, payment, quote, record, tra
 from tests.integration.small_bank import SmallBank
 from tests.schema import Schema
 from transactions import messages, rules
+from transactions.consumer import Transactions
 
 SIGNAL = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'cursed'"
 CURSED = f"CREATE TRIGGER curse BEFORE INSERT ON transactions FOR EACH ROW IF {{condition}} THEN {SIGNAL}; END IF"
@@ -276,8 +277,8 @@ parse = messages.parse
 def test_a_message_that_breaks_its_reader_is_a_letter_that_tells_no_value_and_its_neighbours_apply(
     bank: SmallBank, memos: str, fault: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(messages, "parse", fault)
-    monkeypatch.setattr(messages, "payload", {}.__getitem__)
+    monkeypatch.setattr(Transactions, "parse", staticmethod(fault))
+    monkeypatch.setattr(Transactions, "payload", staticmethod({}.__getitem__))
     monkeypatch.setattr(Router, "_usual", lambda *_: None)
     sent, owner = transfers(bank, memos)
     bank.apply(*sent, record(quote()))
@@ -295,8 +296,8 @@ def doubtful(*_: Any) -> None:
 def test_a_reader_that_breaks_on_everything_halts_the_batch_and_condemns_nobody(
     bank: SmallBank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(messages, "parse", breaking)
-    monkeypatch.setattr(messages, "ordering_key", breaking)
+    monkeypatch.setattr(Transactions, "parse", staticmethod(breaking))
+    monkeypatch.setattr(Transactions, "ordering_key", staticmethod(breaking))
     monkeypatch.setattr(Router, "_usual", lambda *_: None)
     monkeypatch.setattr(UsualDecoder, "decode", doubtful)
     sent, owner = transfers(bank, "xx")
