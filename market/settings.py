@@ -11,7 +11,7 @@ from pydantic_core.core_schema import ValidationInfo
 from market.indicators import TRENDS, Plan
 from market.symbols import topics_of
 from pipeline.settings.analytics import AnalyticsSettings
-from pipeline.settings.group import SettingsGroup, setting
+from pipeline.settings.group import Count, SettingsGroup, setting
 
 
 def _list(given: object) -> object:
@@ -152,3 +152,10 @@ class TradeSettings(AnalyticsSettings):
     """Trades: `python stream_analytics.py trades`."""
 
     title: ClassVar = "trades"
+
+    max_records_per_batch: Annotated[Count, Field(le=10_000_000)] = setting(
+        "Most trades that one batch reads; a window takes no memory for each, and a batch its own time to write",
+        "100000",
+        "records",
+        default=1_000_000,
+    )

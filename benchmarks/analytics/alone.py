@@ -9,6 +9,7 @@ import time
 import structlog
 
 from benchmarks.analytics.copying import COPIES
+from market.settings import TradeSettings
 from market.trades import READS, windows
 from pipeline.runtime import logs
 from pipeline.settings.analytics import AnalyticsSettings
@@ -19,7 +20,7 @@ from pipeline.structured.source import kafka_options, records
 def main() -> None:
     """Read a topic to its end, once; tell how many seconds that took."""
     logs.configure()
-    settings = AnalyticsSettings.read(os.environ)
+    settings = (TradeSettings if sys.argv[1] == "trades" else AnalyticsSettings).read(os.environ)
     session = build_session("alone", ["market"], settings.spark_sizes())
     frame = records(session, settings, [READS])
     if sys.argv[1] == "trades":
