@@ -214,7 +214,7 @@ def test_an_error_that_nobody_foresaw_stops_the_batch_and_says_no_value(trial: T
 
     trial.put(numbers(0, 10))
     watched = trial.run(apply)
-    assert watched.errors[0].startswith("Halted: ValueError at test_streaming.py:")
+    assert watched.errors[0].startswith("Unforeseen: ValueError at test_streaming.py:")
     assert "secret" not in " ".join(watched.errors)
 
 
