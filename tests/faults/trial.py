@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -21,7 +22,7 @@ from producers.kinesis import Put, put
 from producers.traffic import Message, Traffic
 from tests.contract.streams import TestStream
 from tests.faults.checker import Report, check
-from tests.faults.facts import Run
+from tests.faults.facts import DriverLog, Run, Told
 from tests.faults.job import Job, until
 from tests.faults.rigged import Rig
 from tests.faults.tables import WRITTEN, Snapshot, read_arrivals, read_checkpoints, read_letters, read_tables
@@ -69,6 +70,7 @@ class Trial:
         self.jobs: list[Job] = []
         self.sent: list[Put] = []
         self._putting = threading.Lock()
+        self._instead: dict[str, Told] = {}
         self._odd = odd
         self._endpoints = {"AWS_ENDPOINT_URL": aws, "AWS_ENDPOINT_URL_KINESIS": kinesis or aws}
         self._folder = folder
@@ -127,6 +129,13 @@ class Trial:
         self.jobs.append(job)
         job.start()
         return job
+
+    def were_lost(self, job: Job, instead: Told) -> None:
+        """All rows of the job were lost; `instead` tells of those that came in their place.
+
+        Some may have another status: between keys there is no order, and what one moves another finds or does not.
+        """
+        self._instead[job.name] = instead
 
     def start_two(self, *arguments: str, batch: int) -> tuple[Job, Job]:
         """Two jobs at once: the one that works after a while, and the one that stands by."""
@@ -199,8 +208,11 @@ class Trial:
             sampled=lambda event: sampled(event, Decimal("0.1")),
             parents={shard.id: shard.parents for shard in list_shards(self.stream.aws, self.stream.name)},
             checkpoints=self.checkpoints(),
-            drivers=[job.told for job in self.jobs],
+            drivers=[self._told(job) for job in self.jobs],
         )
+
+    def _told(self, job: Job) -> DriverLog:
+        return replace(job.told, batches=[self._instead[job.name]]) if job.name in self._instead else job.told
 
     @property
     def _leases(self) -> str:
