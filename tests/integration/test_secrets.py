@@ -112,12 +112,18 @@ def test_no_secret_is_found_anywhere_whatever_fails(secretive: Secretive) -> Non
     schema.execute("ALTER TABLE card_transactions ADD COLUMN location CHAR(2) NULL AFTER cvc2")
     until(told.is_settled, "it goes on with the column")
 
-    schema.execute("ALTER TABLE cards MODIFY exp_date DATE NULL")
-    schema.execute("UPDATE cards SET exp_date = NULL")
+    schema.execute("ALTER TABLE accounts MODIFY balance DECIMAL(10,2) NULL")
+    schema.execute("UPDATE accounts SET balance = NULL")
     told.send(told.paid(memo=str(MEMO_CARD)), told.paid(pin=WRONG))
-    until(told.waits_because_of("TypeError at rules.py"), "a task fails in a way that nobody foresaw")
-    schema.execute("UPDATE cards SET exp_date = '9999-12-31'")
-    until(told.is_settled, "it goes on with the card")
+    until(told.waits_because_of("TypeError at holdings.py"), "a task fails in a way that nobody foresaw")
+    schema.execute("UPDATE accounts SET balance = '1000.00'")
+    until(told.is_settled, "it goes on with the balances")
+
+    schema.execute("UPDATE accounts SET balance = NULL WHERE id = %s", (told.shop,))
+    told.send(told.paid(pin=WRONG), told.paid(memo=str(MEMO_CARD)), told.paid(pin=WRONG))
+    until(told.is_settled, "what nobody foresaw is a letter where its neighbours go through")
+    assert any("unforeseen_error" in letter["reason"] for letter in told.bank.letters().values())
+    schema.execute("UPDATE accounts SET balance = '1000.00'")
 
     with closing(schema.connect()) as connection, closing(connection.cursor()) as cursor:
         cursor.execute("SELECT id FROM accounts FOR UPDATE")
