@@ -136,6 +136,7 @@ class TimedTransaction(Transaction):
 
     def __init__(self, within: Transaction, spans: Spans, clock: Callable[[], float]) -> None:
         self._within, self._spans, self._clock = within, spans, clock
+        self.changes = within.changes
         self.locked_at: float | None = None
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:

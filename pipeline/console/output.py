@@ -25,7 +25,7 @@ SAY_EVERY = 5.0
 PLAIN_WIDTH = 240
 """Columns where the answer goes to no terminal: a pipe, a file, `kubectl exec` without --tty."""
 
-aside = Console(stderr=True, highlight=False, markup=False, emoji=False)
+aside = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 """Progress and questions: stdout is the answer's alone."""
 
 Advance = Callable[[int], object]

@@ -29,12 +29,12 @@ LOOK = 0.04
 Line = Mapping[str, Any]
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
-    """Wait for a condition. AssertionError, saying what did not happen, after `seconds`."""
+def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE, *, pause: float = LOOK) -> None:
+    """Wait for a condition. AssertionError, saying what did not happen, after `seconds`. `pause`: between two looks."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(LOOK)
+        time.sleep(pause)
 
 
 class Job(Process):

@@ -26,6 +26,7 @@ from pipeline.structured.query import Query
 from pipeline.structured.service import Batch, Flow, as_they_came
 from pipeline.structured.session import build_session
 from tests import topics
+from tests.own_jvm import end_jvm
 
 WITHIN = 120.0
 _numbers = itertools.count()
@@ -39,6 +40,7 @@ def session() -> Iterator[SparkSession]:
         yield spark
     finally:
         spark.stop()
+        end_jvm()
         del os.environ["SPARK_MASTER"]
 
 

@@ -108,7 +108,7 @@ def test_a_stop_before_anything_is_there_ends_it_in_good_order(
     command = [sys.executable, "stream_consumer.py"]
     service = Process("service", command, log, log.exists, {**away, "AWS_DEFAULT_REGION": "us-east-1"}, ROOT)
     service.start()
-    until(lambda: caught(service.pid, signal.SIGTERM), "it heeds signals")
+    until(lambda: caught(service.pid, signal.SIGTERM), "it heeds signals", pause=0.0)
     assert "_mysql_connector" not in Path(f"/proc/{service.pid}/maps").read_text(), "it has loaded its libraries before"
     if waits:
         until(lambda: "waiting" in log.read_text(), "it waits")

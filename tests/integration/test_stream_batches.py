@@ -22,6 +22,7 @@ from pipeline.runtime.garbage import freeze_heap
 from pipeline.spark.context import build_context
 from tests.fakes import MemoryReader, MemorySource, Recorder, everything, noted, report_of, split
 from tests.faults.job import until
+from tests.own_jvm import end_jvm
 
 FIRST, SECOND = 100, 60
 MARK = b"4929163750284716"
@@ -35,6 +36,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkContext]:
         context = build_context("batches", ["pipeline", "tests"])
         yield context
         context.stop()
+        end_jvm()
 
 
 def batch_of(context: SparkContext, reader: MemoryReader, folder: Path) -> SparkBatch:
