@@ -88,18 +88,24 @@ def test_the_stand_in_lets_no_more_out_of_a_shard_than_kinesis_does() -> None:
             client.get_records(ShardIterator=iterator, Limit=1)
         with pytest.raises(client.exceptions.ProvisionedThroughputExceededException, match="5 calls"):
             client.get_records(ShardIterator=iterator, Limit=1)
-        time.sleep(1.0)
-        given = client.get_records(ShardIterator=iterator)
-        owed = sum(len(record["Data"]) for record in given["Records"]) / (2 * 1024 * 1024)
-        with pytest.raises(client.exceptions.ProvisionedThroughputExceededException, match="2 MB"):
-            client.get_records(ShardIterator=given["NextShardIterator"])
+        tries, refused = 0, ""
+        while not refused and tries < 10:  # a busy machine may take longer over an answer than the shard is in debt for
+            tries += 1
+            time.sleep(1.0)
+            given = client.get_records(ShardIterator=iterator)
+            owed = sum(len(record["Data"]) for record in given["Records"]) / (2 * 1024 * 1024)
+            try:
+                client.get_records(ShardIterator=given["NextShardIterator"])
+            except client.exceptions.ProvisionedThroughputExceededException as error:
+                refused = str(error)
+        assert "2 MB" in refused
         time.sleep(owed + 0.1)
         client.get_records(ShardIterator=given["NextShardIterator"])
         calls = tally(stream).calls
     assert owed > 0.5
     assert calls == {
         "GetShardIterator answered": 1,
-        "GetRecords answered": 7,
+        "GetRecords answered": 5 + 2 * tries,
         "GetRecords refused: 5 calls a second": 1,
         "GetRecords refused: 2 MB a second": 1,
     }
