@@ -26,10 +26,10 @@ class AtMost(NamedTuple):
 
 
 RATIOS = (
-    AtLeast("(c)", 0.75, "(b)"),
+    AtLeast("(c)", 0.5, "(b)"),
     AtLeast("(c)", 0.85, "(c) empty"),
-    AtLeast("mixed (c)", 0.75, "mixed (b)"),
-    AtLeast("stock (c)", 0.6, "stock (b)"),
+    AtLeast("mixed (c)", 0.5, "mixed (b)"),
+    AtLeast("stock (c)", 0.55, "stock (b)"),
     AtLeast("zipf (c)", 0.5, "mixed (c)"),
     AtLeast("merchant (c)", 0.5, "mixed (c)"),
     AtLeast("refused (c)", 0.9, "mixed (c)"),
