@@ -53,7 +53,7 @@ lock: setup ## write requirements*.txt anew from requirements*.in, with hashes (
 	@echo requirements-dev.txt
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) --allow-unsafe --constraint requirements.txt requirements-dev.in \
 		-o requirements-dev.txt
-	@for list in requirements-demo requirements-analytics; do \
+	@for list in requirements-demo requirements-analytics requirements-market; do \
 		echo "$$list.txt"; \
 		$(COMPILE) --allow-unsafe --constraint requirements-dev.txt $$list.in -o $$list.txt || exit 1; \
 	done

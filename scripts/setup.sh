@@ -13,7 +13,7 @@ EMULATORS=.cache/emulators
 KUBECTL=.cache/kubectl
 JARS=(spark kafka mongo)
 GROOVY=/usr/share/java/groovy-all.jar # 2.4, as Jenkins has it
-LISTS=(requirements-{build,demo,analytics,dev}.txt jars.lock tests/emulators/package-lock.json scripts/setup.sh)
+LISTS=(requirements-{build,demo,analytics,market,dev}.txt jars.lock tests/emulators/package-lock.json scripts/setup.sh)
 export PATH="$PATH:/usr/sbin:/usr/local/sbin"
 
 say() { echo "setup: $*"; }

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 LIST = "requirements.txt"
-AUDITED = "requirements-analytics.txt"
-"""What the analytics need, which is all of the money's and more, of the same versions."""
+AUDITED = "requirements-market.txt"
+"""What the market's programs need, which is all of the money's and the analytics' and more, of the same versions."""
 AUDITOR = (
     *(sys.executable, "-m", "pip_audit", "--format=json", "--progress-spinner=off", "--timeout=10"),
     *("--disable-pip", "--require-hashes"),

@@ -14,6 +14,7 @@ from scripts.supply_chain import AUDITED
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ANALYTICS = {"confluent-kafka", "pymongo", "pyarrow", "pandas", "numpy"}
+ON_TOP = {"dash", "exchange-calendars", "httpx", "waitress"}
 MONEY = ("demo.__main__", "demo.cluster", "stream_consumer", "producers.__main__", "pipeline.__main__")
 MARKET = ("stream_analytics", "market.candles", "market.trades")
 SHOWN = ("demo.__main__", "producers.__main__", "pipeline.__main__")
@@ -39,21 +40,29 @@ def pins(name: str) -> dict[str, str]:
     return dict(found)
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-demo.txt", "requirements-analytics.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-demo.txt", "requirements-analytics.txt", "requirements-market.txt"]
+)
 def test_a_part_of_the_packages_has_the_versions_that_the_tests_have(name: str) -> None:
     everything = pins("requirements-dev.txt")
     assert pins(name)
     assert pins(name).items() <= everything.items()
 
 
-def test_the_analytics_list_which_is_audited_has_all_of_the_money_s() -> None:
-    assert pins("requirements.txt").items() <= pins(AUDITED).items()
+def test_the_list_which_is_audited_has_all_of_the_money_s_and_of_the_analytics() -> None:
+    for name in ("requirements.txt", "requirements-analytics.txt"):
+        assert pins(name).items() <= pins(AUDITED).items()
 
 
 def test_the_money_installs_nothing_of_the_analytics() -> None:
     assert pins("requirements-analytics.txt").keys() >= ANALYTICS
     for name in ("requirements.txt", "requirements-demo.txt", "requirements-image.txt"):
         assert not pins(name).keys() & ANALYTICS
+
+
+def test_the_streams_install_nothing_of_feed_and_dashboard() -> None:
+    assert pins("requirements-market.txt").keys() >= ON_TOP
+    assert not pins("requirements-analytics.txt").keys() & ON_TOP
 
 
 @pytest.mark.parametrize(
