@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
+from market.clock import Clock
 from market.indicators import TRENDS, Plan
 from market.symbols import topics_of
 from pipeline.settings.analytics import AnalyticsSettings
@@ -51,6 +52,13 @@ def _mongo(given: object) -> object:
     return given
 
 
+def _clock(given: object) -> Clock:
+    try:
+        return given if isinstance(given, Clock) else Clock.read(str(given))
+    except (ValueError, OverflowError):
+        raise ValueError("is not a moment at the market, the system's moment then, and a speed up to 10000") from None
+
+
 Period = Annotated[int, Field(ge=1, le=100_000)]
 
 
@@ -77,6 +85,29 @@ class SymbolSettings(SettingsGroup):
     def topics(self) -> tuple[str, ...]:
         """The topic of each symbol."""
         return topics_of(self.symbols)
+
+
+class CalendarSettings(SettingsGroup):
+    """When the market is open, and what time it is there."""
+
+    title: ClassVar = "Market's hours"
+
+    market_calendar: str = setting(
+        "The exchange whose hours, holidays and half days count, as the package exchange_calendars names it; 24/7 for "
+        "markets that never close",
+        "XLON",
+        "name",
+        default="XNYS",
+        pattern=r"^[A-Za-z0-9_./-]{2,32}$",
+    )
+    market_clock: Annotated[Clock, PlainValidator(_clock)] = setting(
+        "For rehearsals only, which lay a trading day anywhere and let it run faster: a moment at the market, the "
+        "system's moment at which it was that there, and how many times as fast time passes there. Otherwise the "
+        "system's clock",
+        "2026-11-25T14:30:00+00:00 2026-11-28T09:00:00+00:00 60",
+        "moment, moment, number",
+        default=Clock(),
+    )
 
 
 class MongoSettings(SettingsGroup):

@@ -22,7 +22,7 @@ from pipeline.kafka.client import client_options
 from pipeline.kafka.topics import Topics
 from pipeline.runtime.errors import PipelineError
 from pipeline.settings.errors import SettingsError
-from pipeline.settings.kafka import KafkaSettings
+from pipeline.settings.kafka import BrokerSettings
 from producers.candles import MINUTES, Disorder, candles, days_of
 from producers.kafka import Delivered, DeliveryError, abort, deliver
 from producers.made import Made
@@ -159,8 +159,7 @@ def _write_down(sent: Sequence[Delivered], note: Path | None) -> None:
 
 
 def _client() -> dict[str, Any]:
-    unread = {"CHECKPOINT_DIR": "none"}  # of the services
-    return client_options(KafkaSettings.read({**unread, **os.environ}))
+    return client_options(BrokerSettings.read(os.environ))
 
 
 def _seed(seed: int | None) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.kafka.msk import MskToken
-from pipeline.settings.kafka import KafkaSettings
+from pipeline.settings.kafka import BrokerSettings
 
 LOG_LEVEL = 2
 """Only what is critical: what ails the client is told by its errors, and the service says what it waits for."""
 
 
-def client_options(settings: KafkaSettings) -> dict[str, object]:
+def client_options(settings: BrokerSettings) -> dict[str, object]:
     """Options of any producer, consumer or administrator; certificates by their text, so that tasks need no file."""
     ca, region = settings.kafka_ssl_ca, settings.msk_region
     password = settings.kafka_sasl_password

@@ -37,27 +37,13 @@ IAM: Final = "AWS_MSK_IAM"
 _MSK: Final = re.compile(r"\.kafka(?:-serverless)?\.([a-z]{2,}(?:-[a-z]+)+-\d+)\.amazonaws\.com")
 
 
-class KafkaSettings(SettingsGroup):
-    """The brokers, the checkpoint, and where to begin without one."""
+class BrokerSettings(SettingsGroup):
+    """The brokers, how to get in, and how topics are made."""
 
     title: ClassVar = "Kafka"
 
     kafka_brokers: Annotated[str, AfterValidator(_brokers)] = setting(
         "Brokers to ask for the others first", "b-1.example.org:9092,b-2.example.org:9092", "host:port, by commas"
-    )
-    checkpoint_dir: str = setting(
-        "Where the service keeps how far it has come; it keeps to a part of its own",
-        "s3a://bank-analytics/checkpoints",
-        "folder or URI",
-    )
-    starting_offsets: Annotated[Literal["earliest", "latest"], BeforeValidator(_small)] = setting(
-        "Where to begin in a topic: counts only where there is no checkpoint",
-        "latest",
-        "earliest or latest",
-        default="earliest",
-    )
-    batch_length: float = setting(
-        "Interval of the batches", "10", "seconds", default=1.0, ge=0.1, le=3600, allow_inf_nan=False
     )
     kafka_security_protocol: Security = setting(
         "How the brokers are spoken to", "SASL_SSL", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL", default="PLAINTEXT"
@@ -134,3 +120,24 @@ class KafkaSettings(SettingsGroup):
         """The region of the brokers where a role of AWS logs in; None where a user does."""
         found = _MSK.search(self.kafka_brokers)
         return found[1] if found and self.kafka_sasl_mechanism == IAM else None
+
+
+class KafkaSettings(BrokerSettings):
+    """How topics are read: the checkpoint, where to begin without one, and how often."""
+
+    title: ClassVar = "Reading of topics"
+
+    checkpoint_dir: str = setting(
+        "Where the service keeps how far it has come; it keeps to a part of its own",
+        "s3a://bank-analytics/checkpoints",
+        "folder or URI",
+    )
+    starting_offsets: Annotated[Literal["earliest", "latest"], BeforeValidator(_small)] = setting(
+        "Where to begin in a topic: counts only where there is no checkpoint",
+        "latest",
+        "earliest or latest",
+        default="earliest",
+    )
+    batch_length: float = setting(
+        "Interval of the batches", "10", "seconds", default=1.0, ge=0.1, le=3600, allow_inf_nan=False
+    )

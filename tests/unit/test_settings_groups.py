@@ -96,13 +96,14 @@ def test_certificates_of_the_brokers_take_tls(tmp_path: Path) -> None:
 
 def test_the_page_has_a_part_per_service_and_each_group_once() -> None:
     parts = {part.splitlines()[0]: part for part in page([Clicks, Kept]).split("\n## ")[1:]}
-    assert list(parts) == ["clicks", "kept-clicks", "Database", "Kafka", "Page, metrics and probes", "Spark"]
-    takes = "Takes [Kafka](#kafka), [Page, metrics and probes](#page-metrics-and-probes), [Spark](#spark)."
-    assert takes in parts["clicks"]
+    groups = ["Database", "Kafka", "Page, metrics and probes", "Reading of topics", "Spark"]
+    assert list(parts) == ["clicks", "kept-clicks", *groups]
+    takes = "Takes [Kafka](#kafka), [Page, metrics and probes](#page-metrics-and-probes), "
+    assert f"{takes}[Reading of topics](#reading-of-topics), [Spark](#spark)." in parts["clicks"]
     assert [line.split("`")[1] for line in parts["clicks"].splitlines() if line.startswith("| `")] == [
         "CLICK_GAP",
         "BATCH_LENGTH",
     ]
     assert "| seconds, at least 1 | `1200` |" in parts["clicks"]
     assert "| `10.0` |" in parts["clicks"]
-    assert "| `1.0` |" in parts["Kafka"]
+    assert "| `1.0` |" in parts["Reading of topics"]
