@@ -33,7 +33,7 @@ from tests.processes import Missing, Process, free_port, program
 from tests.servers import HERE, ROOT
 
 JARS: Final = ROOT / ".cache" / "jars" / "kafka"
-HEAP: Final = "320m"
+HEAP: Final = "1g"
 JAVA: Final = ("-Xms64m", f"-Xmx{HEAP}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 """Starts in a third of the time that Kafka's own options take."""
 LOG: Final = """\

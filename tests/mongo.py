@@ -22,7 +22,7 @@ from tests.servers import HERE, ROOT
 JARS: Final = ROOT / ".cache" / "jars" / "mongo"
 GROOVY: Final = Path("/usr/share/java/groovy-all.jar")
 SCRIPT: Final = Path(__file__).parent / "emulators" / "mongo.groovy"
-JAVA: Final = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+JAVA: Final = ("-Xms64m", "-Xmx1g", "-XX:+ExitOnOutOfMemoryError", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 OUT_OF_DISK: Final = (14031, "OutOfDiskSpace")
 """What MongoDB answers where its disk is full."""
 

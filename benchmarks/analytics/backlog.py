@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from random import Random
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from tests import topics
+from tests.kafka import admin
 
 OPENING, OPENING_UTC = datetime(2023, 8, 25, 9, 30), datetime(2023, 8, 25, 13, 30, tzinfo=UTC)
 FIRST_MS = 1_692_970_200_000
@@ -43,10 +45,13 @@ def candles(number: int) -> Iterator[bytes]:
 
 
 def make(bootstrap: str, names: Iterable[str], partitions: int = 1) -> None:
-    """Make topics."""
-    rest = iter(names)
-    while some := list(islice(rest, 500)):
-        topics.create(bootstrap, dict.fromkeys(some, partitions))
+    """Make topics, and wait until clients see them: a broker opens the files of thousands one by one."""
+    names = list(names)
+    for first in range(0, len(names), 500):
+        topics.create(bootstrap, dict.fromkeys(names[first : first + 500], partitions))
+    client = admin(bootstrap)
+    while not set(names) <= client.list_topics(timeout=60).topics.keys():
+        time.sleep(0.5)
 
 
 def fill(bootstrap: str, topic: str, values: Iterable[bytes]) -> None:
@@ -54,14 +59,23 @@ def fill(bootstrap: str, topic: str, values: Iterable[bytes]) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 20, "queue.buffering.max.messages": 1_000_000})
     rest = iter(values)
     while some := list(islice(rest, PIECE)):
-        producer.produce_batch(topic, [{"value": value} for value in some])
+        if (taken := producer.produce_batch(topic, [{"value": value} for value in some])) < len(some):
+            raise RuntimeError(f"{len(some) - taken} records were not taken")
         producer.flush(60)
 
 
 def fill_each(bootstrap: str, names: Iterable[str], value: bytes) -> None:
-    """Put one record into each topic."""
+    """Put one record into each topic. KafkaException where one does not arrive."""
+    failed: list[KafkaError] = []
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 100, "queue.buffering.max.messages": 1_000_000})
+
+    def delivered(error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            failed.append(error)
+
     for name in names:
-        producer.produce(name, value)
+        producer.produce(name, value, on_delivery=delivered)
         producer.poll(0)
     producer.flush(120)
+    if failed:
+        raise KafkaException(failed[0])

@@ -17,6 +17,8 @@ from pipeline.runtime.errors import Fatal, Transient
 
 PATIENCE = 10.0
 """Seconds that the brokers may take for an answer."""
+MOST_NAMED = 10
+"""Absent topics that a line names: a service of thousands may wait for all of them."""
 AT_ONCE = 250
 """Topics whose settings are asked for, or that are made, with one call."""
 LARGEST = "max.message.bytes"
@@ -66,7 +68,8 @@ class Topics:
         """All of the topics. Raises `Transient` as well while one does not exist."""
         found = self.describe(names)
         if absent := sorted(set(names) - set(found)):
-            error = Transient(f"no such topic: {', '.join(absent)}")
+            more = f" and {len(absent) - MOST_NAMED:,} more" if len(absent) > MOST_NAMED else ""
+            error = Transient(f"no such topic: {', '.join(absent[:MOST_NAMED])}{more}")
             error.waits_for = "topics"
             raise error
         return found
