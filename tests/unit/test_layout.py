@@ -84,8 +84,10 @@ ONLY = {
     "py4j": {"pipeline/dstream/stream.py", "pipeline/spark/context.py"}
     | {f"pipeline/structured/{name}.py" for name in ("query", "run", "session")},
     "confluent_kafka": {f"pipeline/kafka/{name}.py" for name in ("arrivals", "errors", "lane", "reading")}
-    | {f"pipeline/kafka/{name}.py" for name in ("letter_box", "topics")},
+    | {f"pipeline/kafka/{name}.py" for name in ("letter_box", "sending", "topics")},
     "pymongo": {f"market/{name}.py" for name in ("mongo", "candle_rows", "kept")},
+    "httpx": {"market/feed/twelve_data.py"},
+    "exchange_calendars": {"market/calendar.py"},
     "boto3": {"pipeline/aws.py"},
     "botocore": AWS,
     "mysql": {f"pipeline/mysql/{name}.py" for name in ("database", "errors", "session")}

@@ -1,0 +1,40 @@
+"""Waiting at the market's pace, and being told to stop meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from market.clock import Clock
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.stopping import StopSignal
+
+
+class Stopped(PipelineError):
+    """A stop was asked for: nothing went wrong, and nothing more is to be done."""
+
+
+class Pauses:
+    """Waits, unless a stop is asked for."""
+
+    def __init__(self, clock: Clock, stop: StopSignal) -> None:
+        self.clock = clock
+        self._stop = stop
+
+    def check(self) -> None:
+        """Raises `Stopped` where a stop was asked for."""
+        if self._stop.wait(0):
+            raise Stopped("stopped")
+
+    def pause(self, seconds: float, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Let so many seconds pass at the market; `meanwhile` is called every second of ours. Raises `Stopped`."""
+        self.until(self.clock.now() + seconds, meanwhile)
+
+    def until(self, moment: float, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Wait for a moment at the market, in seconds since the epoch. Raises `Stopped`."""
+        while True:
+            meanwhile()
+            left = self.clock.lasts(moment - self.clock.now())
+            if self._stop.wait(min(left, 1.0)):
+                raise Stopped("stopped")
+            if left <= 1.0:
+                return
