@@ -5,7 +5,7 @@ Every step can be taken again: it goes on where it stopped. All raise `PipelineE
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -70,10 +70,19 @@ def warm_start(settings: FeedSettings, stop: StopSignal, told: Told | None = Non
     return filled
 
 
-def live(settings: FeedSettings, stop: StopSignal, until: datetime | None = None, told: Told | None = None) -> None:
-    """Fill every topic, and each minute fetch the newest, for N_SAMPLES minutes or until a moment."""
+def live(
+    settings: FeedSettings,
+    stop: StopSignal,
+    until: datetime | None = None,
+    told: Told | None = None,
+    watch: Callable[[], object] = lambda: None,
+) -> None:
+    """Fill every topic, and each minute fetch the newest, for N_SAMPLES minutes or until a moment.
+
+    `watch` is called at least every second meanwhile, and may raise.
+    """
     told = told or Told(settings.market_clock.now)
-    with _looping(settings, Pauses(settings.market_clock, stop), stop, told) as loop:
+    with _looping(settings, Pauses(settings.market_clock, stop, watch), stop, told) as loop:
         loop.run(settings.n_samples, until.timestamp() if until else None)
 
 

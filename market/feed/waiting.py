@@ -14,24 +14,29 @@ class Stopped(PipelineError):
 
 
 class Pauses:
-    """Waits, unless a stop is asked for."""
+    """Waits, unless a stop is asked for. `watch`: is called at least every second meanwhile, and may raise."""
 
-    def __init__(self, clock: Clock, stop: StopSignal) -> None:
+    def __init__(self, clock: Clock, stop: StopSignal, watch: Callable[[], object] = lambda: None) -> None:
         self.clock = clock
-        self._stop = stop
+        self._stop, self._watch = stop, watch
 
     def check(self) -> None:
-        """Raises `Stopped` where a stop was asked for."""
+        """Raises `Stopped` where a stop was asked for, and what `watch` raises."""
+        self._watch()
         if self._stop.wait(0):
             raise Stopped("stopped")
 
-    def pause(self, seconds: float, meanwhile: Callable[[], object] = lambda: None) -> None:
-        """Let so many seconds pass at the market; `meanwhile` is called every second of ours. Raises `Stopped`."""
-        self.until(self.clock.now() + seconds, meanwhile)
+    def pause(self, seconds: float) -> None:
+        """Let so many seconds pass at the market. Raises as `check`."""
+        self.until(self.clock.now() + seconds)
 
     def until(self, moment: float, meanwhile: Callable[[], object] = lambda: None) -> None:
-        """Wait for a moment at the market, in seconds since the epoch. Raises `Stopped`."""
+        """Wait for a moment at the market, in seconds since the epoch. Raises as `check`.
+
+        `meanwhile` is called at least every second.
+        """
         while True:
+            self._watch()
             meanwhile()
             left = self.clock.lasts(moment - self.clock.now())
             if self._stop.wait(min(left, 1.0)):

@@ -12,7 +12,7 @@ from pipeline.settings.page import PageSettings
 from pipeline.settings.spark import SparkSettings
 
 
-class AnalyticsSettings(PageSettings, SparkSettings, KafkaSettings):
+class AnalyticsSettings(SparkSettings, KafkaSettings, PageSettings):
     """A service's own settings inherit these."""
 
     title: ClassVar = "Analytics"

@@ -1,0 +1,4 @@
+"""A trading day on one machine: `python -m market.day`.
+
+Start with `steps.py`.
+"""
