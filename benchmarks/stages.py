@@ -19,7 +19,6 @@ from pipeline.applying.partition import in_order
 from pipeline.applying.routing import Router
 from pipeline.applying.unit_of_work import UnitOfWork
 from pipeline.aws import Aws
-from pipeline.dstream.tasks import SELDOM
 from pipeline.kinesis.aggregation import EVERY_HASH
 from pipeline.kinesis.reader import KinesisReader
 from pipeline.messages.identity import identity
@@ -27,6 +26,7 @@ from pipeline.messages.records import START, Event, Extent, Range, Record, unblo
 from pipeline.mysql.database import Database, Lane, connections
 from pipeline.mysql.literals import binary
 from pipeline.runtime.garbage import freeze_heap
+from pipeline.spark.tidying import SELDOM
 from tests.schema import Schema
 
 READ = "1 read: GetRecords, its answer, records"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -16,8 +17,6 @@ from pipeline.kafka.reading import Range, Read
 from pipeline.kafka.reading import read as records
 from pipeline.runtime.errors import Rejected
 
-RANGES: Final = "topic STRING, partition INT, begin BIGINT, end BIGINT"
-"""Columns of what a task is given: where its records lie."""
 SCHEMA: Final = pa.schema(
     [
         ("key", pa.binary()),
@@ -35,6 +34,8 @@ SCHEMA: Final = pa.schema(
 MOST_LETTERS, MOST_BYTES = 1_000, 8 << 20
 """What is told at once."""
 
+Dealt = Sequence[Mapping[Place, Range]]
+"""By a task's number, where its records lie."""
 Condemned = Mapping[tuple[str, int, int], tuple[str, str]]
 """Topic, partition and offset of candles that are letters all the same → reason, error."""
 
@@ -63,11 +64,12 @@ class Apply:
     client: Mapping[str, object] = field(repr=False)
     store: CandleStore
     known: Mapping[str, int]
+    dealt: Dealt
 
     def __call__(self, _: int, batches: Iterator[pa.RecordBatch]) -> Report:
         found: dict[str, list[_Sent]] = {}
         others = 0
-        for record in records(self.client, _ranges(batches)):
+        for record in records(self.client, _ranges(self.dealt, batches)):
             try:
                 candle = read(record.value, record.topic, record.timestamp // 1000, self.store.zone)
             except Rejected:
@@ -87,11 +89,12 @@ class Letters:
     client: Mapping[str, object] = field(repr=False)
     zone: ZoneInfo
     condemned: Condemned
+    dealt: Dealt
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         piece: list[tuple[Any, ...]] = []
         size = 0
-        for record in records(self.client, _ranges(batches)):
+        for record in records(self.client, _ranges(self.dealt, batches)):
             if (letter := self._letter(record)) is not None:
                 piece.append(letter)
                 size += len(record.value or b"")
@@ -125,9 +128,18 @@ def in_order(sent: Sequence[_Sent]) -> list[Arrival]:
     return [Arrival(partition, offset, candle) for _, partition, offset, candle in places]
 
 
-def _ranges(batches: Iterable[pa.RecordBatch]) -> dict[Place, Range]:
-    rows = (row for batch in batches for row in batch.to_pylist())
-    return {(row["topic"], row["partition"]): Range(row["begin"], row["end"]) for row in rows}
+def deal(ranges: Mapping[Place, Range], tasks: int) -> Dealt:
+    """All partitions of a topic to one task, the same in each batch: its process may still have the symbol's state."""
+    dealt: list[dict[Place, Range]] = [{} for _ in range(tasks)]
+    for place, wanted in ranges.items():
+        dealt[crc32(place[0].encode()) % tasks][place] = wanted
+    return dealt
+
+
+def _ranges(dealt: Dealt, numbers: Iterable[pa.RecordBatch]) -> dict[Place, Range]:
+    """Of the tasks whose numbers are given."""
+    tasks = (number for batch in numbers for number in batch.column(0).to_pylist())
+    return {place: wanted for task in tasks for place, wanted in dealt[task].items()}
 
 
 def _columns(letters: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:

@@ -8,7 +8,7 @@ from functools import partial
 
 from market import mongo
 from market.candle_store import CandleStore
-from market.candle_tasks import RANGES, Apply, Condemned, Letters, Report
+from market.candle_tasks import Apply, Condemned, Letters, Report, deal
 from market.settings import CandleSettings
 from pipeline.kafka.client import client_options
 from pipeline.structured.service import LETTER, Batch, Flow, Service
@@ -28,13 +28,12 @@ class Candles:
         known, self._known = self._known, {}
         store = self._ours(batch)
         session = batch.frame.sparkSession
-        places = [(*place, *wanted) for place, wanted in sorted(batch.ranges().items())]
-        tasks = session.sparkContext.defaultParallelism
-        dealt = session.createDataFrame(places, RANGES).repartition(tasks, "topic")
-        found = reports(dealt, Apply(self._client, store, known)) if places else []
+        dealt = deal(batch.ranges(), session.sparkContext.defaultParallelism)
+        tasks = session.range(0, len(dealt), 1, len(dealt))
+        found = reports(tasks, Apply(self._client, store, known, dealt)) if any(dealt) else []
         condemned = _condemned(found)
         if condemned or any(report.others for report in found):
-            batch.letters(dealt.mapInArrow(Letters(self._client, store.zone, condemned), LETTER))
+            batch.letters(tasks.mapInArrow(Letters(self._client, store.zone, condemned, dealt), LETTER))
         for report in found:
             _count(batch, report)
             known.update((topic, outcome.version) for topic, outcome in report.outcomes.items())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from typing import NamedTuple, Protocol
-from zipimport import zipimporter
 
 import msgspec
 
@@ -19,13 +17,11 @@ from pipeline.dstream.source import Reader
 from pipeline.messages.records import Block, Extent, Range, Report
 from pipeline.runtime import logs
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.garbage import freeze_heap
 from pipeline.runtime.redacted_errors import RedactedErrors
+from pipeline.spark.tidying import tidy
 
 READERS = 8
 """Shards that a task reads at one time: most of that is waiting for answers."""
-SELDOM = 100_000
-"""Objects, less those that are gone, that a worker makes between two searches for garbage."""
 CAPS_A_TASK = 2
 """What a task may hold at one time, in caps of one shard."""
 
@@ -113,7 +109,7 @@ class Reading:
                 yield from chain.from_iterable(readers.map(lambda one: self._blocks(one, budget), wanted))
         else:  # a warm-up, in which something has to cross the shuffle as well
             yield from ((partition, None) for partition in range(self.partitions))
-        _tidy("read", bool(wanted))
+        tidy(f"read {bool(wanted)}")
 
     def _blocks(self, wanted: Range, budget: ReadBudget) -> Sequence[tuple[int, Block | Unread | Deferred]]:
         fitting = budget.cut(wanted)
@@ -148,7 +144,7 @@ class Applying:
         report.unread = unread
         report.deferred = sorted({one.shard for one in given if isinstance(one, Deferred)})
         yield report
-        _tidy("apply", any(given))
+        tidy(f"apply {any(given)}")
 
 
 class ReadAndApply:
@@ -175,30 +171,3 @@ def _prepare_worker(preparation: Preparation | None) -> None:
     logs.configure(sys.stderr)
     if preparation:
         preparation.prepare()
-
-
-def _tidy(stage: str, worked: bool) -> None:
-    _forget_archives()
-    _freeze(stage, worked)
-
-
-@cache
-def _freeze(stage: str, worked: bool) -> None:
-    """Once each stage has run in this process, with work and without.
-
-    Spark's worker collects garbage after every task. In between, what a chunk makes is in no cycle: searching every 700
-    objects took a twentieth.
-    """
-    freeze_heap()
-    gc.set_threshold(SELDOM)
-
-
-def _forget_archives() -> None:
-    """Drop Python's importers of zip archives, which it makes anew from its cache where it needs them.
-
-    Spark's worker invalidates all importers before every task, and each then reads its archive's directory again:
-    27,000 entries of pyspark.zip and the Spark JAR, 0.15 s of CPU per task.
-    """
-    for path, importer in list(sys.path_importer_cache.items()):
-        if isinstance(importer, zipimporter):
-            del sys.path_importer_cache[path]

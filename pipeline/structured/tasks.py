@@ -12,6 +12,7 @@ from pyspark import TaskContext
 from pipeline.runtime.errors import PipelineError, Transient
 from pipeline.runtime.redacted_errors import RedactedErrors
 from pipeline.spark.context import deaths_told
+from pipeline.spark.tidying import tidy
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -47,6 +48,7 @@ class _Reporting:
         assert context is not None
         outcome = self._outcome(context.partitionId(), iter(batches))
         yield pa.RecordBatch.from_pydict({"outcome": [pickle.dumps(outcome)]})
+        tidy(type(self._work).__qualname__)
 
     def _outcome(self, partition: int, batches: Iterator[pa.RecordBatch]) -> Any:
         try:

@@ -22,7 +22,7 @@ CAP = 80
 def _nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a worker does to its process, once, is not done to this one."""
     monkeypatch.setattr(tasks, "_prepare_worker", lambda _: None)
-    monkeypatch.setattr(tasks, "_tidy", lambda *_: None)
+    monkeypatch.setattr(tasks, "tidy", lambda _: None)
 
 
 @dataclass
