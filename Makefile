@@ -5,10 +5,10 @@ UV := uv==0.13.8
 WORKERS ?= 4
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
-.PHONY: help setup setup-money setup-demo unit test mysql check lint types format lock demo cluster run bench soak deploy teardown clean
+.PHONY: help setup setup-money setup-demo setup-market unit test mysql check lint types format lock demo cluster run dashboard bench soak deploy teardown clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-9s %s\n", $$1, $$2}' Makefile
 
 setup: ## install what is missing: programs, .venv, emulators (nothing, in no time, once they are there)
 	@bash scripts/setup.sh tests
@@ -17,7 +17,10 @@ setup-money:
 	@bash scripts/setup.sh money
 
 setup-demo:
-	@bash scripts/setup.sh $(if $(SERVICE),analytics,money)
+	@bash scripts/setup.sh $(if $(SERVICE),$(if $(filter market,$(SERVICE)),market,analytics),money)
+
+setup-market:
+	@bash scripts/setup.sh market
 
 unit: setup ## the tests that start no server: seconds
 	@$(PYTHON) -m pytest -q tests/unit
@@ -68,6 +71,9 @@ cluster: setup-money ## the service as it is deployed, on a Spark cluster of thi
 
 run: setup-money ## the service, against what the environment names (MYSQL_LOC, CONSUMER_NAME, …)
 	@$(PYTHON) stream_consumer.py
+
+dashboard: setup-market ## the market in a browser on port 8050, from the database that MONGO_URI and MONGO_DBNAME name
+	@$(PYTHON) -m market.dashboard
 
 bench: setup ## how fast it is on this machine
 	@$(PYTHON) -m benchmarks

@@ -199,11 +199,15 @@ def _run(run: Bench, part: Part, rates: Sequence[int], seconds: int, kinds: Sequ
 
 
 def main() -> None:
-    """`analytics` first: theirs, which need packages of their own; else the money's."""
+    """`analytics` or `dashboard` first: theirs, which need packages of their own; else the money's."""
     if sys.argv[1:2] == ["analytics"]:
         from benchmarks.analytics.command import app as analytics
 
         analytics(sys.argv[2:], prog_name="python -m benchmarks analytics")
+    elif sys.argv[1:2] == ["dashboard"]:
+        from benchmarks.dashboard import app as dashboard
+
+        dashboard(sys.argv[2:], prog_name="python -m benchmarks dashboard")
     else:
         app()
 

@@ -21,6 +21,8 @@ KINDS = {
     "pyspark.daemon": "worker",
     "kafka.Kafka": "broker",
     "mongo.groovy": "database",
+    "market.dashboard": "server",
+    "chromium": "browser",
     "java": "JVM",
     "stream_consumer.py": "driver",
     "stream_analytics.py": "driver",

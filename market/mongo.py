@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 
-from pymongo import MongoClient, WriteConcern
+from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.database import Database
 from pymongo.errors import (
     BulkWriteError,
@@ -52,11 +52,11 @@ Base = Database[dict[str, Any]]
 
 
 @lru_cache(maxsize=8)
-def client(uri: str) -> Client:
-    """The client of this process; nothing is asked of the server yet. Raises `Fatal`."""
+def client(uri: str, program: str = "candles") -> Client:
+    """The client of this process; nothing is asked of the server yet. `program`: its name there. Raises `Fatal`."""
     options: dict[str, Any] = {"connectTimeoutMS": PATIENCE_MS, "serverSelectionTimeoutMS": PATIENCE_MS}
     try:
-        return MongoClient(uri, **options, socketTimeoutMS=ANSWER_MS, appname="candles", tz_aware=False)
+        return MongoClient(uri, **options, socketTimeoutMS=ANSWER_MS, appname=program, tz_aware=False)
     except (InvalidURI, ConfigurationError) as error:
         raise Fatal(f"MONGO_URI cannot be used: {type(error).__name__}") from None
 
@@ -66,6 +66,15 @@ def database(uri: str, name: str) -> Base:
     found = client(uri)
     concern = WriteConcern("majority") if found.write_concern.is_server_default else found.write_concern
     return found.get_database(name, write_concern=concern)
+
+
+def only_read(uri: str, name: str, program: str) -> Base:
+    """A database to read from, of a secondary where there is one, unless the URI says otherwise. Raises `Fatal`."""
+    found = client(uri, program)
+    given = found.read_preference
+    return found.get_database(
+        name, read_preference=ReadPreference.SECONDARY_PREFERRED if given == ReadPreference.PRIMARY else given
+    )
 
 
 def probe(uri: str) -> None:

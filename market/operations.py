@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from market.dashboard.settings import DashboardSettings
 from market.settings import CandleSettings, TradeSettings
 from pipeline.structured.operations.commands import commands
 
@@ -27,3 +28,6 @@ COMMANDS: Final = (
     commands("candles", "Candles of the market into MongoDB.", CandleSettings, _candles),
     commands("trades", "Trades into windows of average prices.", TradeSettings, _trades),
 )
+
+SETTINGS: Final = (DashboardSettings,)
+"""Of programs that no command looks after: for the page of settings."""

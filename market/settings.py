@@ -15,7 +15,8 @@ from pipeline.settings.analytics import AnalyticsSettings
 from pipeline.settings.group import Count, SettingsGroup, setting
 
 
-def _list(given: object) -> object:
+def listed(given: object) -> object:
+    """The parts of a text with commas, as a setting takes them."""
     return tuple(part.strip() for part in given.split(",")) if isinstance(given, str) else given
 
 
@@ -26,7 +27,8 @@ def _zone(given: object) -> ZoneInfo:
         raise ValueError("is not a time zone of the IANA database") from None
 
 
-def _symbols(symbols: tuple[str, ...]) -> tuple[str, ...]:
+def of_topics(symbols: tuple[str, ...]) -> tuple[str, ...]:
+    """The same symbols, where each has a topic of its own. Raises `ValueError`."""
     topics_of(symbols)
     return symbols
 
@@ -40,7 +42,7 @@ def _periods(periods: tuple[int, ...]) -> tuple[int, ...]:
 def _trends(given: object) -> object:
     if isinstance(given, str) and given.strip().lower() == "none":
         return ()
-    found = _list(given.lower() if isinstance(given, str) else given)
+    found = listed(given.lower() if isinstance(given, str) else given)
     if not isinstance(found, tuple) or not set(found) <= set(TRENDS) or len(set(found)) < len(found):
         raise ValueError(f"is not a list of {', '.join(TRENDS)}, each at most once, or none")
     return tuple(trend for trend in TRENDS if trend in found)
@@ -67,7 +69,7 @@ class SymbolSettings(SettingsGroup):
 
     title: ClassVar = "Symbols"
 
-    symbols: Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_symbols)] = setting(
+    symbols: Annotated[tuple[str, ...], BeforeValidator(listed), AfterValidator(of_topics)] = setting(
         "Symbols, each with a topic named as it is, in lower case and with - for /; one may be added at any start",
         "AAPL,MSFT,BTC/USD",
         "symbols, by commas",
@@ -142,7 +144,7 @@ class IndicatorSettings(SettingsGroup):
         ge=0,
         le=1000,
     )
-    ema_periods: Annotated[tuple[Period, ...], BeforeValidator(_list), AfterValidator(_periods)] = setting(
+    ema_periods: Annotated[tuple[Period, ...], BeforeValidator(listed), AfterValidator(_periods)] = setting(
         "Periods of the exponential averages, each a field ema_<period>",
         "12,26,50,200",
         "candles, by commas",

@@ -14,11 +14,16 @@ def topic_of(symbol: str) -> str:
     return symbol.strip().lower().replace("/", "-")
 
 
+def is_topic(name: str) -> bool:
+    """Whether it can be the name of a symbol's topic, and of its collection."""
+    return bool(_TOPIC.fullmatch(name)) and not name.startswith(_RESERVED) and not name.endswith(".letters")
+
+
 def topics_of(symbols: tuple[str, ...]) -> tuple[str, ...]:
     """The topics of symbols that each have one of their own. Raises `ValueError`."""
     topics = tuple(map(topic_of, symbols))
     for symbol, topic in zip(symbols, topics, strict=True):
-        if not _TOPIC.fullmatch(topic) or topic.startswith(_RESERVED) or topic.endswith(".letters"):
+        if not is_topic(topic):
             raise ValueError(f"holds {symbol!r}, which can be the name neither of a topic nor of a collection")
         if topics.count(topic) > 1:
             raise ValueError(f"holds {symbol!r} twice, or another symbol of the same topic")

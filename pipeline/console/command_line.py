@@ -51,8 +51,8 @@ class ServiceCommands:
     commands: Mapping[str, Sequence[Callable[..., None]]]
 
 
-def command_line(services: Sequence[ServiceCommands]) -> typer.Typer:
-    """The whole of it."""
+def command_line(services: Sequence[ServiceCommands], others: Sequence[type[SettingsGroup]] = ()) -> typer.Typer:
+    """The whole of it. `others`: settings of programs that have no commands."""
     app = _typer(HELP)
     for service in services:
         under = _typer(f"{service.summary}\n\n{HOW}") if service.name else app
@@ -69,7 +69,7 @@ def command_line(services: Sequence[ServiceCommands]) -> typer.Typer:
 
         python -m pipeline settings > docs/settings.md
         """
-        sys.stdout.write(page([service.settings for service in services]))
+        sys.stdout.write(page([*(service.settings for service in services), *others]))
 
     return app
 

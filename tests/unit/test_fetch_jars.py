@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts import fetch_jars
-from scripts.fetch_jars import CENTRAL, Jar, Refused, fetch_section, mirror_of_central, read_lock, repository
+from scripts.fetch_jars import CENTRAL, Jar, Refused, fetch_section, mirror_of_central, read_lock, registry, repository
 
 CONTENT = b"PK a jar"
 HASH = hashlib.sha256(CONTENT).hexdigest()
@@ -62,7 +62,10 @@ def settings(of: str, blocked: str = "false") -> str:
 
 def test_every_line_of_our_lock_is_read() -> None:
     sections = read_lock(fetch_jars.LOCK.read_text())
-    assert set(sections) == {"spark", "msk-iam", "kafka", "mongo"}
+    assert set(sections) == {"spark", "msk-iam", "kafka", "mongo", "dashboard", "axe"}
+    assert [(jar.name, jar.path) for jar in sections["dashboard"]] == [
+        ("lightweight-charts-5.2.1.tgz", "lightweight-charts/-/lightweight-charts-5.2.1.tgz")
+    ]
     names = {jar.name for jar in sections["spark"]}
     assert {"spark-sql-kafka-0-10_2.13-4.1.3.jar", "kafka-clients-3.9.1.jar"} <= names
     assert [jar.path for jar in sections["msk-iam"]] == [
@@ -144,3 +147,13 @@ def test_a_section_that_does_not_exist_is_a_wrong_call(capsys: pytest.CaptureFix
     assert fetch_jars.main(["flink"]) == 2
     assert fetch_jars.main([]) == 2
     assert "of spark, msk-iam, kafka, mongo" in capsys.readouterr().err
+
+
+def test_a_package_of_npm_is_fetched_from_its_registry_and_no_jar_is(tmp_path: Path) -> None:
+    package = Jar("npm:charts:5.2.1", HASH)
+    with serving({"/charts/-/charts-5.2.1.tgz": CONTENT}) as npm, serving({PATH: CONTENT}) as maven:
+        fetch_section("both", [package, JAR], maven.address, tmp_path / "both", npm.address)
+    assert sorted(file.name for file in (tmp_path / "both").iterdir()) == ["charts-5.2.1.tgz", JAR.name]
+    assert (npm.asked, maven.asked) == (["/charts/-/charts-5.2.1.tgz"], [PATH])
+    assert registry({}) == fetch_jars.NPM
+    assert registry({"NPM_CONFIG_REGISTRY": "https://mirror.example/npm/"}) == "https://mirror.example/npm"

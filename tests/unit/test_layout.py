@@ -88,6 +88,8 @@ ONLY = {
     "pymongo": {f"market/{name}.py" for name in ("mongo", "candle_rows", "kept")},
     "httpx": {"market/feed/twelve_data.py"},
     "exchange_calendars": {"market/calendar.py"},
+    "flask": {"market/dashboard/web.py"},
+    "waitress": {"market/dashboard/serving.py"},
     "boto3": {"pipeline/aws.py"},
     "botocore": AWS,
     "mysql": {f"pipeline/mysql/{name}.py" for name in ("database", "errors", "session")}

@@ -14,9 +14,10 @@ from scripts.supply_chain import AUDITED
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ANALYTICS = {"confluent-kafka", "pymongo", "pyarrow", "pandas", "numpy"}
-ON_TOP = {"dash", "exchange-calendars", "httpx", "waitress"}
+ON_TOP = {"flask", "exchange-calendars", "httpx", "waitress"}
 MONEY = ("demo.__main__", "demo.cluster", "stream_consumer", "producers.__main__", "pipeline.__main__")
 MARKET = ("stream_analytics", "market.candles", "market.trades")
+WATCHED = ("market.dashboard.__main__", "market.dashboard.serving")
 SHOWN = ("demo.__main__", "producers.__main__", "pipeline.__main__")
 BLOCK = """
 import sys
@@ -67,7 +68,12 @@ def test_the_streams_install_nothing_of_feed_and_dashboard() -> None:
 
 @pytest.mark.parametrize(
     ("name", "modules"),
-    [("requirements-demo.txt", MONEY), ("requirements-analytics.txt", MARKET), ("requirements-analytics.txt", SHOWN)],
+    [
+        ("requirements-demo.txt", MONEY),
+        ("requirements-analytics.txt", MARKET),
+        ("requirements-analytics.txt", SHOWN),
+        ("requirements-market.txt", WATCHED),
+    ],
 )
 def test_what_is_installed_for_a_demo_is_all_that_its_programs_import(name: str, modules: tuple[str, ...]) -> None:
     installed = pins(name).keys()
