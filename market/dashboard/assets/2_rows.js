@@ -63,8 +63,8 @@ Market.Rows = class {
 
   // The first row of the day that `row` is of, where the exchange is.
   dayOf(row, clock) {
-    const day = clock.day(this.minutes[row]);
-    while (row > 0 && clock.day(this.minutes[row - 1]) === day) row--;
-    return row;
+    const offset = clock.offset(this.minutes[row]);
+    const midnight = Math.floor((this.minutes[row] + offset) / 1440) * 1440 - offset;
+    return this._place(midnight);
   }
 };

@@ -38,6 +38,7 @@
       Object.assign(this, { place: "", fields: null, heard: null, state: "empty" });
       this.levels = { support: "newest", resistance: "newest", ...levels };
       this.digits = 2;
+      this._whens = new Map();
       this._build();
       this.plot = new Market.Plot(this.at.plot, clock, marked, (row) => this._tell(row), (...range) => this._seen(...range));
     }
@@ -191,18 +192,44 @@
       for (const [field, choice] of Object.entries(this.at.chosen)) {
         const rows = this.rows.levels(field);
         const newest = rows.length ? `newest: ${this._price(this.rows.value(field, rows[0]))}` : "newest: none yet";
-        const options = [["newest", newest], ["none", "none"], ...rows.map((row) => [
-          String(this.rows.minutes[row]),
-          `${this._price(this.rows.value(field, row))}, ${this.clock.short(this.rows.minutes[row])}`,
-        ])];
+        const offered = new Map([["newest", newest], ["none", "none"]]);
+        for (const row of rows) {
+          const minute = this.rows.minutes[row];
+          offered.set(String(minute), `${this._price(this.rows.value(field, row))}, ${this._when(minute)}`);
+        }
         const value = this.levels[field];
-        if (!options.some(([one]) => one === value)) options.push([value, "corrected since: no level any more"]);
-        const text = JSON.stringify(options);
-        if (choice.dataset.offered === text) continue;
-        choice.dataset.offered = text;
-        choice.replaceChildren(...options.map(([one, label]) => make("option", { value: one, textContent: label })));
-        choice.value = value;
+        if (!offered.has(value)) offered.set(value, "corrected since: no level any more");
+        this._fillChoice(choice, offered);
+        if (choice.value !== value) choice.value = value;
       }
+    }
+
+    // Only what differs is touched: there are hundreds.
+    _fillChoice(choice, offered) {
+      let option = choice.firstChild;
+      for (const [value, label] of offered) {
+        while (option && option.value !== value && !offered.has(option.value)) {
+          const gone = option;
+          option = option.nextSibling;
+          gone.remove();
+        }
+        if (option && option.value === value) {
+          say(option, label);
+          option = option.nextSibling;
+        } else {
+          choice.insertBefore(make("option", { value, textContent: label }), option);
+        }
+      }
+      while (option) {
+        const gone = option;
+        option = option.nextSibling;
+        gone.remove();
+      }
+    }
+
+    _when(minute) {
+      if (!this._whens.has(minute)) this._whens.set(minute, this.clock.short(minute));
+      return this._whens.get(minute);
     }
 
     _price(value) { return value === null ? "–" : value.toFixed(this.digits); }
