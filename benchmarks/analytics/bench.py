@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from confluent_kafka import Producer
+
 from benchmarks.analytics import backlog, runs
 from benchmarks.analytics.copying import COPIES
+from benchmarks.job import Job
 from benchmarks.machine import Use, Watch
 from benchmarks.results import Goal, Result
 from demo.ground import DATABASE, Ground, ground
@@ -92,7 +95,8 @@ class Bench:
                         backlog.fill_each(here.kafka.bootstrap, names, backlog.candle(random, minute))
                     else:
                         sent = job.wait_for("running").at
-                    ended = _wait(here.mongo, names, minute)
+                    ended = _accepted(job, minute * len(names))
+                    _expect(here.mongo, names, minute)
                     found.append(self._clocked(f"{len(names):,} symbols", what, (sent, ended), len(names)))
         seconds = found[-1].use.seconds
         self.goals.append(Goal(f"{len(names):,} symbols within 10 s", f"{seconds:.1f} s", seconds <= 10))
@@ -163,11 +167,13 @@ class _Seen:
 def _send(kafka: Broker, names: list[str], seconds: int) -> dict[tuple[str, int], float]:
     """`RATE` candles a second, the symbols in turn; when each was acknowledged."""
     random, sent = Random(2), dict[tuple[str, int], float]()
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "linger.ms": 0})
     begun = time.monotonic()
     for number in range(RATE * seconds):
         time.sleep(max(0.0, begun + number / RATE - time.monotonic()))
         name, minute = names[number % len(names)], 1 + number // len(names)
-        backlog.fill(kafka.bootstrap, name, [backlog.candle(random, minute)])
+        producer.produce(name, backlog.candle(random, minute))
+        producer.flush(60)
         sent[name, minute] = time.monotonic()
     return sent
 
@@ -181,13 +187,15 @@ def _make(here: Ground, names: Iterable[str]) -> None:
     backlog.make(here.kafka.bootstrap, [made for name in names for made in (name, letters_of(name))])
 
 
-def _wait(mongo: Mongo, names: list[str], number: int) -> float:
-    """When every symbol had so many documents (monotonic seconds): the last ones are looked at."""
-    with mongo.client() as client:
-        for name in names:
-            while client[DATABASE][name].estimated_document_count() < number:
-                time.sleep(0.05)
-    return time.monotonic()
+def _accepted(job: Job, number: int) -> float:
+    """When the batch ended (monotonic seconds) with which so many candles were in effect."""
+    while True:
+        accepted = 0
+        for line in job.batches():
+            accepted += line.fields["counts"]["accepted"]
+            if accepted >= number:
+                return line.at
+        time.sleep(0.5)
 
 
 def _expect(mongo: Mongo, names: Iterable[str], number: int) -> None:

@@ -224,8 +224,8 @@ class Query:
                 raise Stopped
 
     def _once(self, frame: DataFrame, number: int) -> None:
-        self._look_for_losses()
         planned, since = self.checkpoint.planned(number), self.checkpoint.since
+        self._look_for_losses(planned)
         batch = RunningBatch(frame, planned, self._identities, self._outputs, self._reread, since, self._observed)
         with RedactedErrors(), deaths_told():
             self._flow.apply(batch)
@@ -243,9 +243,11 @@ class Query:
         row = running._jsq.streamingQuery().lastExecution().observedMetrics().get(name).get()
         return {field: int(row.getAs(field)) for field in row.schema().fieldNames()}
 
-    def _look_for_losses(self) -> None:
+    def _look_for_losses(self, planned: Planned) -> None:
         """A topic that was made anew would be read on from where the old one was."""
-        found = self._topics.existing(self._flow.topics)
+        begins = self.checkpoint.since(planned.number)
+        moved = {place[0] for place, end in planned.through.items() if begins.get(place) != end}
+        found = self._topics.existing(moved)
         changed = [name for name, topic in found.items() if topic.identity != self._identities[name]]
         if changed or self._deaths:
             self._raise_losses()
