@@ -5,7 +5,7 @@ UV := uv==0.13.8
 WORKERS ?= 4
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
-.PHONY: help setup setup-money setup-demo setup-market unit test mysql check lint types format lock demo cluster run dashboard bench soak deploy teardown clean
+.PHONY: help setup setup-money setup-demo setup-market unit test mysql airflow check lint types format lock demo cluster run dashboard bench soak deploy teardown clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-9s %s\n", $$1, $$2}' Makefile
@@ -32,8 +32,11 @@ mysql: setup ## what concerns the database (integration tests, faults) against M
 	@bash scripts/setup_mysql.sh
 	@TEST_DATABASE=mysql $(PYTHON) -m pytest tests/integration tests/faults
 
-check: setup ## what CI runs: format, lint, types, packages, all tests, beside one another
-	@$(MAKE) --no-print-directory --jobs 3 --keep-going lint types test
+airflow: setup ## the tests of the trading day, in Airflow's own environment, which is made first
+	@scripts/airflow.sh python -m pytest -q -o addopts=-ra orchestration/tests
+
+check: setup ## what CI runs: format, lint, types, packages, all tests (also of the trading day), beside one another
+	@$(MAKE) --no-print-directory --jobs 3 --keep-going lint types airflow test
 
 lint:
 	@$(PYTHON) -m ruff format --check .
@@ -60,6 +63,9 @@ lock: setup ## write requirements*.txt anew from requirements*.in, with hashes (
 		echo "$$list.txt"; \
 		$(COMPILE) --allow-unsafe --constraint requirements-dev.txt $$list.in -o $$list.txt || exit 1; \
 	done
+	@echo requirements-airflow.txt
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) --allow-unsafe --constraint requirements-dev.txt requirements-airflow.in \
+		-o requirements-airflow.txt
 	@$(COMPILE) --constraint requirements.txt --no-emit-package pyspark --no-emit-package py4j requirements.in \
 		-o requirements-image.txt
 

@@ -53,7 +53,8 @@ def scripts() -> list[Path]:
 
 
 def test_shellcheck_finds_nothing() -> None:
-    shell = [*scripts(), Path(__file__).with_name("stub.sh"), ROOT / "scripts" / "setup.sh", ROOT / ".ci" / "run"]
+    shell = [*scripts(), Path(__file__).with_name("stub.sh"), ROOT / ".ci" / "run"]
+    shell += [ROOT / "scripts" / name for name in ("airflow.sh", "setup.sh")]
     found = subprocess.run(
         [Path(sys.executable).parent / "shellcheck", "--external-sources", "--source-path=SCRIPTDIR", *shell],
         capture_output=True,

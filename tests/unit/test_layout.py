@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 DOMAINS = {"transactions", "card_transactions", "loans", "stocks"}
 ANALYTICS = {"market"}
 SERVICES = {"bank_stream", "stream_consumer"}
-OURS = {"pipeline", "bank", "migrations", "producers", "benchmarks", "tests", "demo", *SERVICES, *DOMAINS, *ANALYTICS}
+AROUND = {"migrations", "producers", "benchmarks", "tests", "demo", "orchestration"}
+OURS = {"pipeline", "bank", *AROUND, *SERVICES, *DOMAINS, *ANALYTICS}
 PACKAGES = ["pipeline", "bank", "bank_stream", *sorted(DOMAINS | ANALYTICS)]
 SERVICE = ["stream_consumer.py", *(f"{package}/**/*.py" for package in PACKAGES)]
 
@@ -161,6 +162,15 @@ def test_a_domain_imports_no_other_domain(domain: str) -> None:
     allowed = {"pipeline", domain} | ({"bank"} if domain in DOMAINS else set())
     wrong = {name(path): packages(path) & (OURS - allowed) for path in files(f"{domain}/**/*.py")}
     assert not {path: found for path, found in wrong.items() if found}
+
+
+def test_the_trading_day_knows_calendar_clock_and_settings_and_nobody_knows_it() -> None:
+    """Its environment is Airflow's, which has no broker's, no database's and no engine's library."""
+    ours = {module for path in files("orchestration/**/*.py") for module in imports(path)}
+    rooms = {".".join(module.split(".")[:2]) for module in ours if module.split(".")[0] in OURS - {"orchestration"}}
+    assert rooms == {"market.calendar", "market.clock", "market.settings", "pipeline.runtime", "pipeline.settings"}
+    others = files("*.py", *(f"{package}/**/*.py" for package in OURS - {"orchestration"}))
+    assert not [name(path) for path in others if "orchestration" in packages(path)]
 
 
 @pytest.mark.parametrize("package", sorted(ONLY))

@@ -55,6 +55,15 @@ def test_the_list_which_is_audited_has_all_of_the_money_s_and_of_the_analytics()
         assert pins(name).items() <= pins(AUDITED).items()
 
 
+def test_the_trading_day_runs_on_the_versions_that_the_tests_have() -> None:
+    """What it imports of the project was tested with these; Airflow brings the rest."""
+    airflow, everything = pins("requirements-airflow.txt"), pins("requirements-dev.txt")
+    shared = airflow.keys() & everything.keys()
+    assert shared >= {"exchange-calendars", "msgspec", "pydantic", "structlog"}
+    assert not {name for name in shared if airflow[name] != everything[name]}
+    assert "apache-airflow-core" not in everything
+
+
 def test_the_money_installs_nothing_of_the_analytics() -> None:
     assert pins("requirements-analytics.txt").keys() >= ANALYTICS
     for name in ("requirements.txt", "requirements-demo.txt", "requirements-image.txt"):

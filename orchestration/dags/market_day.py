@@ -1,0 +1,56 @@
+"""The trading day: topics, the stream, what is missing, the live feed; after the close everything is stopped.
+
+The stream belongs to the cluster, not to a task: Airflow's workers may come and go. Whatever fails, is marked or is
+cleared, the step `stop` takes the Deployments down again, and says so where it cannot.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
+from airflow.sdk import DAG, TriggerRule, task
+
+from orchestration import steps
+from orchestration.command import FeedCommand
+from orchestration.going_on import tell
+from orchestration.settings import DaySettings
+from orchestration.timetable import TradingDays
+
+SETTINGS = DaySettings.read(os.environ)
+
+with DAG(
+    "market_day",
+    description="Streams the market while the exchange is open",
+    doc_md=__doc__,
+    schedule=TradingDays(SETTINGS.market_calendar, SETTINGS.start_before),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    tags=["market"],
+    default_args={
+        "owner": "market",
+        "retries": SETTINGS.step_retries,
+        "retry_delay": timedelta(seconds=30),
+        "on_failure_callback": partial(tell, namespace=SETTINGS.market_namespace),
+    },
+) as dag:
+    session = task(steps.session)()
+    topics = FeedCommand(task_id="topics", command="topics", execution_timeout=timedelta(minutes=10))
+    stream = task(steps.stream)()
+    ready = task(steps.ready)()
+    warm_start = FeedCommand(task_id="warm_start", command="warm-start", execution_timeout=timedelta(hours=3))
+    live = task(steps.live)()
+    close = DateTimeSensorAsync(task_id="close", target_time="{{ ti.xcom_pull(task_ids='session') }}")
+    stop = task(steps.stop, retries=10 * SETTINGS.step_retries)()
+
+    session >> topics >> stream >> ready >> warm_start >> live >> close >> stop
+    # A run is as its last tasks are: without this one, as the stop, which is well where all else has failed.
+    close >> EmptyOperator(task_id="streamed")
+    # As their teardown, it runs where a day is marked as failed or done, and comes again with any step that is cleared;
+    # and the stream comes again with a later step. It always runs: a step may have started only a part.
+    stop.as_teardown(setups=[stream, ready, live], on_failure_fail_dagrun=True)
+    stop.operator.trigger_rule = TriggerRule.ALL_DONE

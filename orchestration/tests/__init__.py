@@ -1,0 +1,1 @@
+"""Tests of the trading day, in Airflow's environment: `make airflow`."""
