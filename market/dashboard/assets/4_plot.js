@@ -22,18 +22,21 @@
     draw(rows, lines, digits, chosen) {
       const range = this.range();
       if (this.chart) this.chart.remove();
-      Object.assign(this, { rows, lines, digits, chosen, cursor: null });
+      Object.assign(this, { rows, lines, digits, chosen, cursor: null, _asked: null });
       this.offset = rows.length ? this.clock.offset(rows.minutes[rows.length - 1]) : 0;
       this.chart = LightweightCharts.createChart(this.place, this._options());
       this._addSeries();
       this._addLevels();
-      if (range) this.chart.timeScale().setVisibleLogicalRange(range);
+      if (range) this._show(range);
       this.chart.subscribeCrosshairMove((at) => {
         if (!at.sourceEvent) return;
         this.cursor = null;
         this.onCursor(this._known(at.logical));
       });
-      this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => this._tellRange());
+      this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => {
+        this._asked = null;
+        this._tellRange();
+      });
       this._tellRange();
     }
 
@@ -73,20 +76,25 @@
       this._addLevels();
     }
 
-    // Rows that are seen, as fractions; null before there are any.
-    range() { return this.chart && this.drawn ? this.chart.timeScale().getVisibleLogicalRange() : null; }
+    // Rows that are seen, as fractions; null before there are any. What was asked for last is drawn with the next frame.
+    range() { return this._asked || (this.chart && this.drawn ? this.chart.timeScale().getVisibleLogicalRange() : null); }
+
+    _show(range) {
+      this._asked = range;
+      this.chart.timeScale().setVisibleLogicalRange(range);
+    }
 
     // Show the rows from `first` to the newest.
     showFrom(first) {
       if (!this.chart) return;
-      this.chart.timeScale().setVisibleLogicalRange({ from: first - 0.5, to: this.rows.length - 1 + RIGHT });
+      this._show({ from: first - 0.5, to: this.rows.length - 1 + RIGHT });
     }
 
     showNewest() {
       const range = this.range();
       if (!range) return;
       const to = this.rows.length - 1 + RIGHT;
-      this.chart.timeScale().setVisibleLogicalRange({ from: to - (range.to - range.from), to });
+      this._show({ from: to - (range.to - range.from), to });
     }
 
     // Half or twice as many candles, those at the right staying where they are.
@@ -94,7 +102,7 @@
       const range = this.range();
       if (!range) return;
       const width = Math.min(Math.max((range.to - range.from) * factor, NARROWEST), this.rows.length + RIGHT);
-      this.chart.timeScale().setVisibleLogicalRange({ from: range.to - width, to: range.to });
+      this._show({ from: range.to - width, to: range.to });
     }
 
     // Move the cursor to a row, so that it is seen.
@@ -105,7 +113,7 @@
       const width = range.to - range.from;
       if (this.cursor < range.from || this.cursor > range.to) {
         const from = this.cursor < range.from ? this.cursor - width / 10 : this.cursor - width * 0.9;
-        this.chart.timeScale().setVisibleLogicalRange({ from, to: from + width });
+        this._show({ from, to: from + width });
       }
       this.chart.setCrosshairPosition(this.rows.value("close", this.cursor), this._time(this.cursor), this.candles);
       this.onCursor(this.cursor);
