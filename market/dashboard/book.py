@@ -15,7 +15,7 @@ import msgspec
 from market.candle_rows import VERSION
 from market.documents import EXACT_VOLUME, PRICES, Document
 
-KEPT_ANSWERS: Final = 16
+KEPT_ANSWERS: Final = 8
 """Answers of one revision, each to another question."""
 PRICE_DECIMALS: Final = 10
 """Decimals of a price that is told, more than any exchange has."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Final
+import threading
+from collections.abc import Callable
 
 import msgspec
 
-from market.calendar import Calendar, Session
 from market.clock import Clock
-
-LONGEST_PAUSE: Final = timedelta(days=31)
-"""Within which an exchange was open before."""
+from market.dashboard.sessions import Around
 
 
 class Hours(msgspec.Struct, frozen=True):
@@ -28,24 +25,22 @@ class Hours(msgspec.Struct, frozen=True):
 
 
 class Opening:
-    """Knows the hours of any moment. `patience`: seconds after the opening until the first candle is due."""
+    """Knows the hours of any moment; for any thread. `around`: the sessions around a moment.
 
-    def __init__(self, calendar: Calendar, clock: Clock, patience: float) -> None:
-        self._calendar, self._clock, self._patience = calendar, clock, patience
-        self._session: Session | None = None
-        self._closed = 0.0
+    `patience`: seconds after the opening until the first candle is due.
+    """
+
+    def __init__(self, around: Callable[[float], Around], clock: Clock, patience: float) -> None:
+        self._around, self._clock, self._patience = around, clock, patience
+        self._known = Around(0.0, 0.0, 0.0)
+        self._asking = threading.Lock()
 
     def hours(self) -> Hours:
         """Of now. Raises `Fatal` where there is no such exchange."""
         now = self._clock.now()
-        session = self._session
-        if session is None or now >= session.closes.timestamp():
-            session = self._calendar.next(datetime.fromtimestamp(now, UTC))
-            self._closed, self._session = self._before(session), session
-        opens = session.opens.timestamp()
-        return Hours(now, now >= opens, now if now >= opens + self._patience else min(self._closed, now), opens)
-
-    def _before(self, session: Session) -> float:
-        """When the session before that one has closed, or 0."""
-        earlier = self._calendar.sessions(session.day - LONGEST_PAUSE, session.day - timedelta(days=1))
-        return earlier[-1].closes.timestamp() if earlier else 0.0
+        with self._asking:
+            if now >= self._known.closes:
+                self._known = self._around(now)
+            known = self._known
+        begun = now >= known.opens + self._patience
+        return Hours(now, now >= known.opens, now if begun else min(known.closed, now), known.opens)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
+from functools import partial
 from typing import Final
 
 import structlog
 from waitress.server import create_server
 
-from market.calendar import Calendar
 from market.dashboard.hours import Opening
+from market.dashboard.sessions import around
 from market.dashboard.settings import DashboardSettings
 from market.dashboard.shelf import Shelf
 from market.dashboard.source import Source
@@ -34,7 +35,7 @@ def serve(settings: DashboardSettings, stop: StopSignal) -> None:
     source = Source(settings.mongo_uri.get_secret_value(), settings.mongo_dbname, settings.market_zone)
     shelf = Shelf(source, topics_of(settings.symbols))
     patience = settings.dashboard_stale_after
-    opening = Opening(Calendar(settings.market_calendar), settings.market_clock, patience)
+    opening = Opening(partial(around, settings.market_calendar), settings.market_clock, patience)
     served = application(settings, shelf, opening)
     address, port = settings.dashboard_address, settings.dashboard_port
     try:

@@ -7,7 +7,7 @@ one version are not written at once, so for a while those of the last version ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -19,6 +19,8 @@ from market.symbols import is_topic
 
 DAYS: Final = 5
 """Trading days that are shown, the newest included."""
+BATCH: Final = 500
+"""Documents of one answer of the server."""
 PROGRAM: Final = "dashboard"
 
 _NEVER: Final = datetime(9999, 1, 1)
@@ -50,14 +52,14 @@ class Source:
                 began = self._day_of(newest["_id"])
         return None if began is _NEVER else began
 
-    def documents(self, topic: str, first: datetime) -> Sequence[Document]:
-        """All from a moment on, in order. Raises `PipelineError`."""
+    def documents(self, topic: str, first: datetime) -> Iterator[Document]:
+        """All from a moment on, in order, as they are asked for. Raises `PipelineError`."""
         return self._found(topic, {"_id": {"$gte": first}})
 
     def changed(self, topic: str, first: datetime, version: int, *, again: bool) -> Sequence[Document]:
         """Those of a later version, or of none; with `again` those of `version` too. Raises `PipelineError`."""
         known = {"$lt": version} if again else {"$lte": version}
-        return self._found(topic, {"_id": {"$gte": first}, VERSION: {"$not": known}})
+        return list(self._found(topic, {"_id": {"$gte": first}, VERSION: {"$not": known}}))
 
     def versions(self, topic: str, first: datetime) -> dict[datetime, int]:
         """Of all from a moment on, and of nothing else. Raises `PipelineError`."""
@@ -67,13 +69,14 @@ class Source:
 
     def these(self, topic: str, days: Sequence[datetime]) -> Sequence[Document]:
         """Documents by `_id`. Raises `PipelineError`."""
-        return self._found(topic, {"_id": {"$in": list(days)}})
+        return list(self._found(topic, {"_id": {"$in": list(days)}}))
 
-    def _found(self, topic: str, query: dict[str, Any]) -> Sequence[Document]:
+    def _found(self, topic: str, query: dict[str, Any]) -> Iterator[Document]:
         rows: Rows = self._base[topic]
         with by_fate("reading candles"):
-            found = list(rows.find(query).sort("_id", 1))
-        return [one for one in found if isinstance(one["_id"], datetime) and one.keys() >= PRICES]
+            for one in rows.find(query, batch_size=BATCH).sort("_id", 1):
+                if isinstance(one["_id"], datetime) and one.keys() >= PRICES:
+                    yield one
 
     def _day_of(self, moment: datetime) -> datetime:
         day = moment.replace(tzinfo=UTC).astimezone(self.zone).date()

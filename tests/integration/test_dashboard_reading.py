@@ -104,7 +104,7 @@ def test_documents_of_others_in_a_collection_are_no_candles_and_break_nothing(mo
     source = Source(mongo, name, NEW_YORK)
     first = source.beginning(TOPIC)
     assert first is not None
-    assert len(source.documents(TOPIC, first)) == 11, "one without a version is a candle too"
+    assert len(list(source.documents(TOPIC, first))) == 11, "one without a version is a candle too"
     assert len(source.changed(TOPIC, first, 1 << 62, again=False)) == 1, "and always looked at"
     assert source.topics() == [TOPIC]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -40,9 +41,9 @@ class Rows(Source):
         self._ask("beginning")
         return FIRST if self.rows.get(topic) else None
 
-    def documents(self, topic: str, first: datetime) -> list[Document]:
+    def documents(self, topic: str, first: datetime) -> Iterator[Document]:
         self._ask("documents")
-        return list(self.rows[topic].values())
+        return iter(list(self.rows[topic].values()))
 
     def changed(self, topic: str, first: datetime, version: int, *, again: bool) -> list[Document]:
         self._ask("again" if again else "changed")
