@@ -1,6 +1,6 @@
-"""The command line: `python -m demo` is the money's, `candles` and `trades` are the analytics'.
+"""The command line: `python -m demo` is the money's, `market`, `candles` and `trades` are the analytics'.
 
-These are there where their packages are: `make demo SERVICE=candles` installs them.
+These are there where their packages are: `make demo SERVICE=market` installs them.
 """
 
 from __future__ import annotations
@@ -124,8 +124,9 @@ def _keep(here: Stage, console: Console) -> None:
 
 
 if find_spec("confluent_kafka"):
-    from demo.market import play_candles, play_trades
+    from demo.market import play_candles, play_market, play_trades
 
+    app.command("market")(play_market)
     app.command("candles")(play_candles)
     app.command("trades")(play_trades)
 

@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from demo.stage import forget_surroundings
-from market.settings import IndicatorSettings, MongoSettings, SymbolSettings
+from market.feed.settings import FeedSettings
+from market.settings import IndicatorSettings, MongoSettings
 from pipeline.settings.analytics import AnalyticsSettings
 from tests.kafka import Broker, broker
 from tests.mongo import Mongo, database
@@ -49,7 +50,7 @@ class Ground:
 def ground() -> Iterator[Ground]:
     """A Kafka broker and a database, ended with the context. Raises RuntimeError, which says what is missing."""
     forget_surroundings()
-    for group in (AnalyticsSettings, SymbolSettings, MongoSettings, IndicatorSettings):
+    for group in (AnalyticsSettings, FeedSettings, MongoSettings, IndicatorSettings):
         for name in group.model_fields:
             os.environ.pop(name.upper(), None)
     with TemporaryDirectory(prefix="demo-", ignore_cleanup_errors=True) as name, ExitStack() as running:

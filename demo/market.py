@@ -1,7 +1,8 @@
-"""The commands `candles` and `trades`: the analytics of the market on this machine."""
+"""The commands `market`, `candles` and `trades`: the analytics of the market on this machine."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Final
 
@@ -15,6 +16,7 @@ from market.symbols import topics_of
 from producers.candles import MINUTES
 from producers.kafka import DeliveryError
 
+FRIDAY: Final = datetime(2023, 8, 25)
 SYMBOLS: Final = "AAPL,MSFT,AMZN,GOOG,NVDA,TSLA,AMC,BTC/USD"
 TROUBLES: Final = (*EXPECTED, KafkaException, PyMongoError, DeliveryError)
 
@@ -65,6 +67,37 @@ def play_trades(
         .venv/bin/python -m demo trades --minutes 30 --seconds 60 --seed 7
     """
     act(partial(trades.play, _names(symbols), minutes, seconds, seed), TROUBLES)
+
+
+def play_market(
+    day: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="A day of the New York exchange.")] = FRIDAY,
+    minutes: Annotated[
+        int, typer.Option(min=10, help="Of that day, the last ones: 390, or 210 of a half day.")
+    ] = MINUTES,
+    speed: Annotated[float, typer.Option(min=1, max=600, help="How many times as fast as life.")] = 60.0,
+    symbols: Symbols = SYMBOLS,
+    seed: Seed = 1,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep everything up afterwards, until Ctrl-C.")] = False,
+) -> None:
+    """A trading day at 60 times its speed, with its dashboard in your browser, and the proof that nothing is wrong.
+
+    Starts a Kafka broker, a database that speaks MongoDB's protocol, a stand-in of the provider of candles and the
+    dashboard (private, on 127.0.0.1, gone afterwards), and runs `python -m market.day`: topics, stream, warm start, a
+    candle of each symbol every second, and the close. At noon it is killed with kill -9, feed and stream, and started
+    again. Then the topics are held against what the provider gave, every document against a batch computation over
+    them, and a browser without windows looks at the page. Open the address that is printed, and watch.
+
+    Exit codes: 0 no difference; 1 some, or it could not be started (a line says what); 130 interrupted.
+
+        make demo SERVICE=market
+
+        .venv/bin/python -m demo market --keep
+
+        .venv/bin/python -m demo market --day 2026-11-27 --speed 120 --symbols AAPL,MSFT
+    """
+    from demo import trading_day  # its calendar and its page need what `make setup` of the market installs
+
+    act(partial(trading_day.play, _names(symbols), day.date(), minutes, speed, seed, keep), TROUBLES)
 
 
 def _names(symbols: str) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from market.dashboard.settings import DashboardSettings
+from market.day.settings import DaySettings
+from market.feed.settings import FeedSettings
 from market.settings import CandleSettings, TradeSettings
 from pipeline.structured.operations.commands import commands
 
@@ -29,5 +31,5 @@ COMMANDS: Final = (
     commands("trades", "Trades into windows of average prices.", TradeSettings, _trades),
 )
 
-SETTINGS: Final = (DashboardSettings,)
+SETTINGS: Final = (DashboardSettings, FeedSettings, DaySettings)
 """Of programs that no command looks after: for the page of settings."""

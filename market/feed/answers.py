@@ -41,8 +41,6 @@ class OutOfCredits(Transient):
 def page(symbols: Sequence[str], status: int, body: bytes) -> Page:
     """What was answered when these symbols were asked for. Raises `OutOfCredits`, `Transient`, `Halted`."""
     answer = _object(status, body)
-    if status >= 500:
-        raise _away(f"status {status}")
     if _is_error(answer):
         return Page({symbols[0]: []}, {}) if _no_data(answer) and len(symbols) == 1 else _failed(symbols, answer)
     if status >= 400:
@@ -92,6 +90,8 @@ def _failed(symbols: Sequence[str], error: Part) -> Page:
 
 
 def _object(status: int, body: bytes) -> Part:
+    if status >= 500:
+        raise _away(f"status {status}")
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError):

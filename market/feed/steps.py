@@ -33,7 +33,8 @@ from pipeline.kafka.topics import Topics
 from pipeline.observability.liveness import STANDING_BY
 from pipeline.observability.server import served
 from pipeline.runtime.errors import Fatal, Halted, Transient
-from pipeline.runtime.starting import wait_for
+from pipeline.runtime.retries import retried
+from pipeline.runtime.starting import PATIENCE, wait_for
 from pipeline.runtime.stopping import StopSignal
 
 LIVE_PATIENCE: Final = 40.0
@@ -169,10 +170,15 @@ def _filling(settings: TopicSettings, feed: Feed, warm: int, pauses: Pauses, tol
 
     def ask(symbols: Iterable[str]) -> Mapping[str, int]:
         names = {topic_of(symbol): symbol for symbol in symbols}
-        found = newest(client, names, settings.market_zone, settings.market_clock.now())
+        look = partial(newest, client, names, settings.market_zone, settings.market_clock.now())
+        found = retried(look, _heals, PATIENCE, what="how far the topics are")  # new ones have no leader yet
         return {names[topic]: at for topic, at in found.items()}
 
     return Filling(feed, partial(Sender, client), ask, warm, pauses, told)
+
+
+def _heals(error: Exception) -> bool:
+    return isinstance(error, Transient)
 
 
 def _progress(symbols: int, done: int, sent: int) -> None:

@@ -1,7 +1,8 @@
 """The Twelve Data API: https://twelvedata.com/docs.
 
 The key goes in a header, so that no address holds it; where an answer repeats it, it is cut out before anything reads
-that. The newest candle may be unfinished, and is left out until its minute is over by the provider's clock and ours.
+that. The newest candle may be unfinished: one is taken if its minute was over when it was asked for, by the provider's
+clock and by ours.
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ T = TypeVar("T")
 
 
 class Answer(NamedTuple):
-    """`at`: when the provider says that it answered, seconds since the epoch; `left`: credits left of the minute."""
+    """`asked`: no later than when the provider looked, by its clock or ours; `left`: credits left of the minute."""
 
     status: int
     body: bytes
-    at: float
+    asked: float
     left: int | None
 
 
@@ -115,7 +116,7 @@ class TwelveData:
         )
         if len(found.bars) + len(found.unknown) < len(symbols):
             self._credits.exhausted()  # what comes after the credits' end is left out of an answer
-        finished = min(self._pauses.clock.now(), answer.at) - MINUTE - self._delay
+        finished = answer.asked - MINUTE - self._delay
         bars = {symbol: [bar for bar in bars if bar.at <= finished][-count:] for symbol, bars in found.bars.items()}
         return Page(bars, found.unknown)
 
@@ -160,12 +161,12 @@ class TwelveData:
 
     def _get(self, path: str, asked: Mapping[str, str], cost: int) -> Answer:
         """Raises `Transient`, whose text holds no address."""
-        left = None
+        left, began = None, self._pauses.clock.now()
         try:
             with self._http.stream("GET", path, params=dict(asked)) as response:
                 body = self._body(response)
                 left = _number(response.headers.get("api-credits-left"))
-                return Answer(response.status_code, body, self._date(response), left)
+                return Answer(response.status_code, body, self._asked(response, began), left)
         except httpx.HTTPError as error:
             away = Transient(f"the provider does not answer: {type(error).__name__}")
             away.waits_for = WHO
@@ -181,11 +182,13 @@ class TwelveData:
                 raise httpx.ReadTimeout("too long")
         return bytes(body).replace(self._key.encode(), b"(key)")
 
-    def _date(self, response: httpx.Response) -> float:
+    def _asked(self, response: httpx.Response, began: float) -> float:
+        """When it was asked, by whichever clock is behind: a slow answer tells of the time before it."""
         try:
-            return parsedate_to_datetime(response.headers["date"]).timestamp()
+            date = parsedate_to_datetime(response.headers["date"]).timestamp()
         except (KeyError, ValueError):
-            return self._pauses.clock.now()
+            return began
+        return min(began, date - (self._pauses.clock.now() - began))
 
 
 def _number(text: str | None) -> int | None:

@@ -51,6 +51,22 @@ def test_a_clock_of_ours_that_is_ahead_makes_no_candle_final() -> None:
         assert ahead.feed.latest(["AAPL"], 1).bars["AAPL"][0].at == int(TEN.timestamp()) - 90
 
 
+def test_an_answer_that_took_long_does_not_make_what_it_tells_of_final() -> None:
+    """It was looked up in the midst of a minute, and is read after that minute's end."""
+    with feeding(provider()) as feed:
+        answer = feed.provider.answer
+
+        def slow(*arguments: object) -> object:
+            found = answer(*arguments)  # type: ignore[arg-type]
+            feed.provider.clock.moved(50)  # type: ignore[attr-defined]
+            return found
+
+        feed.provider.answer = slow  # type: ignore[method-assign, assignment]
+        (bar,) = feed.feed.latest(["AAPL"], 1).bars["AAPL"]
+        assert (bar.at, dict(bar.fields)) in feed.provider.candles("AAPL")
+        assert bar.at == int(TEN.timestamp()) - 90
+
+
 def test_pages_go_back_and_meet() -> None:
     with feeding(provider()) as feed:
         newest = feed.feed.latest(["AAPL"], 100).bars["AAPL"]
