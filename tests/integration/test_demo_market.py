@@ -31,6 +31,17 @@ def test_candles_end_as_a_batch_computation_although_the_service_was_killed(tmp_
         running.wait_until(running.nothing_is_left)
 
 
+def test_a_trading_day_is_whole_in_topics_documents_and_browser_although_it_was_killed(tmp_path: Path) -> None:
+    """Half an hour of it, at 60 times its speed."""
+    with demo(tmp_path, "market", "--minutes", "30", "--symbols", "AAPL,BTC/USD") as running:
+        assert running.wait(500) == 0, running.text
+        assert re.search(r"the dashboard: http://127\.0\.0\.1:\d+/", running.text)
+        assert "kill -9 of feed and stream in the midst of it, and started again" in running.text
+        assert list(differences(running).values()) == [0] * 6, running.text
+        assert "a trading day of 2 symbols; 0 differences" in running.text
+        running.wait_until(running.nothing_is_left)
+
+
 def test_a_window_that_no_trade_has_made_is_found_and_fails_the_demo(tmp_path: Path) -> None:
     with demo(tmp_path, "trades", "--minutes", "1", "--seconds", "5", "--symbols", "AMC,GME") as running:
         running.wait_for("a trade comes 12 s late", 500)

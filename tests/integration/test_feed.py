@@ -153,6 +153,27 @@ def test_live_is_ready_survives_kills_and_ends_with_0_when_it_is_asked(kafka: st
     assert [line for symbol in symbols for line in unlike(kafka, plan, symbol)] == []
 
 
+def test_between_two_sessions_it_stands_by_and_asks_nothing(kafka: str, symbols: tuple[str, ...]) -> None:
+    """From some minutes before Thursday's close to some minutes after Friday's opening."""
+    close, opening = FRIDAY - timedelta(hours=17, minutes=30), FRIDAY
+    plan = provider(symbols[:1], at=close - timedelta(minutes=30), speed=6_000, per_minute=55, per_day=0)
+    port = free_port()
+    with standing_in(plan) as url:
+        settings = environment(kafka, plan, url, WARM_CANDLES="5", METRICS_PORT=str(port))
+        with running("live", settings, "--until", "close") as process:
+            until(lambda: (_status(port) or {}).get("state") == "standing by", "not standing by")
+            assert (_status(port) or {})["ready"]["ok"]
+            until(lambda: plan.clock.now() > opening.timestamp() + 7_200, "no morning")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
+    rests = max(plan.asked[0].at, close.timestamp()) + 3_600  # a start on a busy machine takes until after the close
+    assert [one for one in plan.asked if rests < one.at < opening.timestamp()] == []
+    assert unlike(kafka, plan, symbols[0]) == []
+    times = [at for at, _ in lies(kafka, symbols[0])]
+    assert close.timestamp() - 60 in times
+    assert times[-1] > opening.timestamp()
+
+
 def _status(port: int) -> dict[str, Any] | None:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=5) as answer:
