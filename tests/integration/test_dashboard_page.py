@@ -17,7 +17,7 @@ from market.clock import Clock
 from market.dashboard.book import minute_of
 from tests.browser import Browser, chromium
 from tests.market.dashboard import Dashboard, dashboard
-from tests.market.histories import Row
+from tests.market.histories import NEW_YORK, Row
 from tests.market.look import DRAWN, seen
 from tests.market.trading import MINUTES, Trading, after, days
 from tests.mongo import Mongo, database
@@ -344,11 +344,50 @@ def test_what_is_stale_says_so_and_is_live_again_with_the_next_candle(page: Page
     page.send("msft", [page.next_row("msft")])
     page.until("document.querySelector('[data-symbol=msft] .fresh').textContent.startsWith('● Live')")
     assert "MSFT" not in page.text("#news")
-    closed = "{clock: 2e9, market: {now: 0, open: false, due: panel.rows.minutes.at(-1) * 60 + 60, opens: 1693229400}}"
-    page.ask(f"(panel => panel.age({closed}, 20))(Market.panels.get('msft'))")
-    assert page.panel("msft", "at.fresh.textContent").startswith(
-        "○ Exchange closed, opens 28 Aug, 09:30; newest candle"
-    )
+
+
+@pytest.mark.parametrize(
+    ("is_open", "missing", "heard", "said"),
+    [
+        (True, 0, 9_000, "● Live; newest candle"),
+        (True, 21, 9_000, "■ Stale: candles of the last 21 s are missing; newest candle"),
+        (True, 7_300, 19, "● Live; newest candle"),
+        (False, 0, 1, "○ Exchange closed, opens 28 Aug, 09:30; newest candle"),
+        (False, 7_300, 9_000, "■ Stale: candles of the last 2 h 1 min are missing; newest candle"),
+        (False, -60, 1, "● Live; newest candle"),
+        (False, -60, 9_000, "○ Exchange closed, opens 28 Aug, 09:30; newest candle"),
+    ],
+)
+def test_a_chart_says_whether_it_is_live_stale_or_the_exchange_closed(
+    page: Page, is_open: bool, missing: int, heard: int, said: str
+) -> None:
+    """`missing`: seconds for which candles are due. `heard`: seconds since the last change."""
+    if "aapl" not in page.shown():
+        page.open("?symbols=aapl")
+    opened = json.dumps(is_open)
+    due = f"(panel.rows.minutes.at(-1) + 1) * 60 + {missing}"
+    market = f"{{now: 0, open: {opened}, due: {due}, opens: 1693229400}}"
+    script = f"panel.heard = 0; panel.age({{clock: {heard}, market: {market}}}, 20); return panel.at.fresh.textContent"
+    assert page.ask(f"(panel => {{ {script} }})(Market.panels.get('aapl'))").startswith(said)
+
+
+def test_times_are_the_exchange_s_on_both_sides_of_a_change_of_the_clocks(page: Page) -> None:
+    first = datetime(2023, 11, 5, 4, 30)
+    made = days(9, DATES[:1])
+    page.rows["eth-usd"] = [{**row, "at": first + timedelta(minutes=minute)} for minute, row in enumerate(made)]
+    assert page.trading
+    page.trading.send({"eth-usd": page.rows["eth-usd"]})
+    page.browser.complaints.clear()
+    page.browser.open(f"{page.server.url}?symbols=eth-usd&span=5d", *DESK)
+    page.until("window.Market && Market.panels.size && " + DRAWN)
+    times = page.panel("eth-usd", "rows.minutes.map(minute => Market.panels.get('eth-usd').clock.time(minute))")
+    local = [row["at"].replace(tzinfo=UTC).astimezone(NEW_YORK) for row in page.rows["eth-usd"]]
+    assert times == [f"{at:%H:%M}" for at in local]
+    assert times.count("01:15") == 2, "an hour comes twice"
+    plot = "Market.panels.get('eth-usd').plot"
+    assert page.ask(f"{plot}.rows.minutes.map((_, row) => {plot}._mark({plot}._time(row), 3))") == times
+    assert page.panel("eth-usd", "plot.candles.data().length") == len(times)
+    assert page.browser.complaints == []
 
 
 def violations(page: Page) -> list[str]:

@@ -82,14 +82,15 @@
       this.plot.showFrom(Math.max(first, 0));
     }
 
-    // Says how old it is. `clock`: the server's, in seconds. `market`: its hours.
+    // Says how old it is. `clock`: the server's, in seconds. `market`: its hours. What comes outside of these is live too.
     age({ clock, market }, staleAfter) {
       this.state = "empty";
       if (!this.rows.length) return;
       const newest = this.rows.minutes[this.rows.length - 1];
       const missing = market.due - (newest + 1) * 60;
       const heard = this.heard !== null && clock - this.heard <= staleAfter;
-      this.state = heard ? "live" : missing > staleAfter ? "stale" : market.open ? "live" : "closed";
+      if (missing > staleAfter) this.state = heard ? "live" : "stale";
+      else this.state = market.open || (missing < 0 && heard) ? "live" : "closed";
       const said = {
         live: "● Live",
         stale: `■ Stale: candles of the last ${Market.span(missing)} are missing`,
