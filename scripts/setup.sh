@@ -181,5 +181,6 @@ step "Python packages into .venv (Spark alone is 450 MB: minutes, the first time
 if for_level money tests; then step "Kinesis emulator" install_node_packages; fi
 if for_level tests; then step "kubectl" install_kubectl; fi
 if for_level analytics market tests; then fetch_jars || exit 1; fi
+if for_level tests; then step "Spark's classes, in an archive for the tests" .venv/bin/python -m tests.spark_archive; fi
 echo "$fingerprint" >".venv/setup.$LEVEL.stamp"
 say "done"

@@ -22,7 +22,7 @@ import structlog
 
 import migrations
 from pipeline.mysql.location import parse_mysql_location
-from tests import servers
+from tests import servers, spark_archive
 from tests.faults.proxy import Cut, cutting
 from tests.kafka import broker
 from tests.mongo import database as mongo_database
@@ -47,6 +47,7 @@ def pytest_configure() -> None:
     installed = sorted(Path("/usr/lib/jvm").glob("java-[12]*-openjdk-*"))
     if "JAVA_HOME" not in os.environ and not shutil.which("java") and installed:
         os.environ["JAVA_HOME"] = str(installed[-1])
+    os.environ.update(spark_archive.quick_start())
 
 
 @pytest.fixture(autouse=True)
