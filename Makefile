@@ -1,7 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
-UV := uv==0.13.8
 WORKERS ?= 4
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
@@ -51,7 +50,6 @@ format: setup ## format the code and mend what ruff can
 	@$(PYTHON) -m ruff check --fix .
 
 lock: setup ## write requirements*.txt anew from requirements*.in, with hashes (UPGRADE=1: the newest versions)
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check $(UV)
 	@for list in requirements requirements-build; do \
 		echo "$$list.txt"; \
 		$(COMPILE) $(if $(UPGRADE),--upgrade) --allow-unsafe $$list.in -o $$list.txt || exit 1; \

@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator
 
 from orchestration.deployments import Deployments
 from orchestration.fates import fates
-from orchestration.settings import ROOT, DaySettings
+from orchestration.settings import ROOT, DagSettings
 from pipeline.runtime.errors import Halted, Transient
 
 WRONG_SETTINGS: Final = 2
@@ -34,7 +34,7 @@ class FeedCommand(BaseOperator):
     def execute(self, context: Mapping[str, Any]) -> None:
         """Raises `AirflowFailException`, `Transient`."""
         with fates():
-            settings = DaySettings.read(os.environ)
+            settings = DagSettings.read(os.environ)
             shared = Deployments(settings.market_namespace).settings()
             self._run([str(settings.python), "-m", "market.feed", self.command], shared)
 

@@ -18,9 +18,9 @@ GO_ON: Final[Mapping[str, str]] = {
     "warm_start": f"the lines above say what the provider or the brokers said; mend it, {AGAIN}",
     "live": f"see why: kubectl --namespace {{namespace}} logs deployment/feed, {AGAIN}",
     "close": f"see that Airflow's triggerer runs, {AGAIN}",
-    "streamed": f"see what else has failed, {AGAIN}",
     "stop": "a stream may still run: kubectl --namespace {namespace} scale deployment feed candles dashboard "
     "--replicas=0",
+    "stopped": "see why the stop has failed",
 }
 """Step → what to do; `{namespace}` is filled in."""
 

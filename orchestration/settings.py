@@ -12,7 +12,7 @@ from pipeline.settings.group import setting
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 
-class DaySettings(CalendarSettings):
+class DagSettings(CalendarSettings):
     """When the day begins and ends, where its Deployments are, and what runs its commands."""
 
     title: ClassVar = "Trading day"

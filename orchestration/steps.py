@@ -10,7 +10,7 @@ import structlog
 from orchestration.deployments import Deployments
 from orchestration.fates import fates
 from orchestration.session import end_of_day
-from orchestration.settings import DaySettings
+from orchestration.settings import DagSettings
 from pipeline.runtime.errors import Halted
 
 STREAM: Final = ("candles", "dashboard")
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 def session() -> str:
     """Whether there is a session, and until when it is streamed."""
     with fates():
-        settings = DaySettings.read(os.environ)
+        settings = DagSettings.read(os.environ)
         samples = _samples(Deployments(settings.market_namespace).settings().get("N_SAMPLES", ""))
         ends = end_of_day(settings.market_calendar, settings.market_clock, settings.tail, samples)
         log.info("session", streamed_until=ends.isoformat(timespec="seconds"))
@@ -48,13 +48,13 @@ def live() -> None:
 def stop() -> None:
     """Stop all, the feed first. They drain: what is in flight is finished."""
     with fates():
-        settings = DaySettings.read(os.environ)
+        settings = DagSettings.read(os.environ)
         Deployments(settings.market_namespace).stop([*FEED, *STREAM], settings.ready_within)
 
 
 def _start(names: tuple[str, ...]) -> None:
     with fates():
-        settings = DaySettings.read(os.environ)
+        settings = DagSettings.read(os.environ)
         deployments = Deployments(settings.market_namespace)
         for name in names:
             deployments.scale(name, 1)
@@ -62,7 +62,7 @@ def _start(names: tuple[str, ...]) -> None:
 
 def _wait(names: tuple[str, ...]) -> None:
     with fates():
-        settings = DaySettings.read(os.environ)
+        settings = DagSettings.read(os.environ)
         Deployments(settings.market_namespace).wait_until_ready(names, settings.ready_within)
 
 

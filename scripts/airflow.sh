@@ -5,15 +5,15 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 VENV=.cache/airflow
-LISTS=(requirements-build.txt requirements-airflow.txt)
-fingerprint=$(sha256sum "${LISTS[@]}" | sha256sum)
+fingerprint=$(sha256sum requirements-airflow.txt)
 if [ "$(cat $VENV/setup.stamp 2>/dev/null)" != "$fingerprint" ]; then
+    [ -x .venv/bin/uv ] || { echo "airflow: run \`make setup\` first, which installs uv" >&2 && exit 1; }
     echo "airflow: its packages into $VENV …" >&2
     rm -rf $VENV
-    .venv/bin/python -m venv $VENV
-    pip=("$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes)
-    "${pip[@]}" -r requirements-build.txt
-    "${pip[@]}" --only-binary :all: -r requirements-airflow.txt
+    .venv/bin/python -m venv --without-pip $VENV
+    # uv: in a fifth of the time that pip takes.
+    .venv/bin/uv pip install --quiet --python $VENV/bin/python --require-hashes --only-binary :all: \
+        --requirements requirements-airflow.txt
     echo "$fingerprint" >$VENV/setup.stamp
 fi
 

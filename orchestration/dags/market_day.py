@@ -17,10 +17,10 @@ from airflow.sdk import DAG, TriggerRule, task
 from orchestration import steps
 from orchestration.command import FeedCommand
 from orchestration.going_on import tell
-from orchestration.settings import DaySettings
+from orchestration.settings import DagSettings
 from orchestration.timetable import TradingDays
 
-SETTINGS = DaySettings.read(os.environ)
+SETTINGS = DagSettings.read(os.environ)
 
 with DAG(
     "market_day",
@@ -48,9 +48,9 @@ with DAG(
     stop = task(steps.stop, retries=10 * SETTINGS.step_retries)()
 
     session >> topics >> stream >> ready >> warm_start >> live >> close >> stop
-    # A run is as its last tasks are: without this one, as the stop, which is well where all else has failed.
-    close >> EmptyOperator(task_id="streamed")
+    # A run is as its last steps are, teardowns aside: red where `close` did not come to pass, or a stop.
+    stop >> EmptyOperator(task_id="stopped")
     # As their teardown, it runs where a day is marked as failed or done, and comes again with any step that is cleared;
     # and the stream comes again with a later step. It always runs: a step may have started only a part.
-    stop.as_teardown(setups=[stream, ready, live], on_failure_fail_dagrun=True)
+    stop.as_teardown(setups=[stream, ready, live])
     stop.operator.trigger_rule = TriggerRule.ALL_DONE

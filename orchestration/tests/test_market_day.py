@@ -30,7 +30,7 @@ from pipeline.runtime.errors import Transient
 
 pytestmark = pytest.mark.usefixtures("database")
 
-STEPS = ["session", "topics", "stream", "ready", "warm_start", "live", "close", "streamed"]
+STEPS = ["session", "topics", "stream", "ready", "warm_start", "live", "close", "stop", "stopped"]
 NOTHING = {"candles": 0, "dashboard": 0, "feed": 0}
 HALF_DAY = "2026-11-27T14:20:00+00:00"
 HOLIDAY = "2026-11-26T15:00:00+00:00"
@@ -108,7 +108,7 @@ def test_the_whole_day(dag: DAG, cluster: Cluster, monkeypatch: pytest.MonkeyPat
     began = time.time()
     day = lived(dag, monkeypatch)
     assert day.state == DagRunState.SUCCESS
-    assert day.steps == dict.fromkeys([*STEPS, "stop"], "success")
+    assert day.steps == dict.fromkeys(STEPS, "success")
     assert not day.said
     started = {name: at for name, replicas, at in cluster.scaled if replicas == 1}
     stopped = {name: at for name, replicas, at in cluster.scaled if replicas == 0}
@@ -164,17 +164,20 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("step", [*STEPS[:-1], "stop"])
+@pytest.mark.parametrize("step", STEPS[:-1])
 def test_a_step_that_fails_leaves_no_stream_running_and_says_how_to_go_on(
     step: str, dag: DAG, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cannot(cluster, monkeypatch, step)
     day = lived(dag, monkeypatch)
     assert day.state == DagRunState.FAILED
-    before, after = (STEPS, []) if step == "stop" else (STEPS[: STEPS.index(step)], STEPS[STEPS.index(step) + 1 :])
-    assert {one: day.steps[one] for one in before} == dict.fromkeys(before, "success")
+    at = STEPS.index(step)
+    assert [day.steps[one] for one in STEPS[:at]] == ["success"] * at
     assert day.steps[step] == "failed"
+    ends = 0 if step == "stop" else 2
+    after = STEPS[at + 1 : len(STEPS) - ends]
     assert {one: day.steps[one] for one in after} == dict.fromkeys(after, "upstream_failed")
+    assert [day.steps[one] for one in STEPS[len(STEPS) - ends :]] == ["success"] * ends
     (line,) = [line for line in day.said if f": {step} failed: " in line]
     assert SAID[step] in line
     assert "To go on: " in line
@@ -193,7 +196,7 @@ def test_on_a_holiday_nothing_is_started(dag: DAG, cluster: Cluster, monkeypatch
     rehearse(HOLIDAY, monkeypatch)
     day = lived(dag, monkeypatch)
     assert day.state == DagRunState.SUCCESS
-    assert day.steps == {**dict.fromkeys(STEPS, "skipped"), "stop": "success"}
+    assert day.steps == {**dict.fromkeys(STEPS, "skipped"), "stop": "success", "stopped": "success"}
     assert not day.calls
     assert not [replicas for _, replicas, _ in cluster.scaled if replicas]
 
@@ -215,7 +218,7 @@ def test_a_day_that_somebody_marks_as_failed_is_stopped(dag: DAG) -> None:
             session=session,
         )
         for one in run.get_task_instances(session=session):
-            over = one.task_id not in ("close", "streamed", "stop")
+            over = one.task_id not in ("close", "stop", "stopped")
             one.state = TaskInstanceState.SUCCESS if over else None
             if one.task_id == "close":
                 one.state = TaskInstanceState.DEFERRED
@@ -226,6 +229,10 @@ def test_a_day_that_somebody_marks_as_failed_is_stopped(dag: DAG) -> None:
         run.dag = stored
         due, _ = run.update_state(session=session)
         assert [one.task_id for one in due] == ["stop"]
+        due[0].state = TaskInstanceState.SUCCESS
+        session.flush()
+        run.update_state(session=session)
+        assert run.state == DagRunState.FAILED
 
 
 def test_a_command_ends_with_its_task(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from orchestration.going_on import GO_ON
-from orchestration.settings import ROOT, DaySettings
+from orchestration.settings import ROOT, DagSettings
 from pipeline.settings.errors import SettingsError
 
 PAGE = (ROOT / "docs" / "market.md").read_text()
@@ -15,7 +15,7 @@ PAGE = (ROOT / "docs" / "market.md").read_text()
 
 def test_every_setting_stands_on_the_page_with_its_default() -> None:
     told = dict(re.findall(r"^\| ([A-Z_]+) \| .* \| (\S*) ?\|$", PAGE, re.MULTILINE))
-    assert told == {str(one.alias): str(one.default) for one in DaySettings.model_fields.values()}
+    assert told == {str(one.alias): str(one.default) for one in DagSettings.model_fields.values()}
 
 
 def test_every_step_stands_on_the_page() -> None:
@@ -24,9 +24,9 @@ def test_every_step_stands_on_the_page() -> None:
 
 def test_wrong_settings_are_named() -> None:
     with pytest.raises(SettingsError, match=r"MARKET_NAMESPACE: .*\n.*START_BEFORE: "):
-        DaySettings.read({"START_BEFORE": "-1", "MARKET_NAMESPACE": "No Name"})
+        DagSettings.read({"START_BEFORE": "-1", "MARKET_NAMESPACE": "No Name"})
 
 
 def test_the_python_of_the_commands_is_the_projects_unless_it_is_said() -> None:
-    assert DaySettings.read({}).python == ROOT / ".venv/bin/python"
-    assert str(DaySettings.read({"MARKET_PYTHON": "/opt/market/bin/python"}).python) == "/opt/market/bin/python"
+    assert DagSettings.read({}).python == ROOT / ".venv/bin/python"
+    assert str(DagSettings.read({"MARKET_PYTHON": "/opt/market/bin/python"}).python) == "/opt/market/bin/python"
