@@ -334,16 +334,33 @@ def test_a_new_candle_and_a_correction_of_earlier_ones_are_there_within_two_seco
     assert page.browser.complaints == []
 
 
+def test_a_chart_that_is_out_of_sight_is_drawn_when_it_comes_into_sight(page: Page) -> None:
+    page.open("?symbols=aapl,btc-usd,msft&span=1h", PHONE)
+    drawn = "(panel => panel.plot.drawn - panel.rows.length)(Market.panels.get('msft'))"
+    page.until("!Market.panels.get('msft').inSight")
+    rows = [page.next_row("msft")]
+    page.send("msft", rows)
+    rows.append(page.next_row("msft"))
+    page.send("msft", rows[1:])
+    page.until(f"Market.panels.get('msft').rows.minutes.at(-1) == {minute_of(rows[-1]['at'])}")
+    assert page.ask(drawn) < 0
+    assert page.text("[data-symbol=msft] .price").startswith(f"{rows[-1]['close']:.2f}"), "its figures are there"
+    page.ask("document.querySelector('[data-symbol=msft] .plot').scrollIntoView()")
+    page.until(f"{drawn} == 0")
+    assert page.panel("msft", "plot.candles.data().at(-1).close") == rows[-1]["close"]
+    assert page.panel("msft", "plot.candles.data().length") == len(page.panel("msft", "rows.minutes"))
+
+
 def test_what_is_stale_says_so_and_is_live_again_with_the_next_candle(page: Page) -> None:
-    page.open("?symbols=msft,aapl")
+    page.open("?symbols=btc-usd,aapl")
     said = page.until(
-        "(t => t.includes('Stale') && t)(document.querySelector('[data-symbol=msft] .fresh').textContent)", 40
+        "(t => t.includes('Stale') && t)(document.querySelector('[data-symbol=btc-usd] .fresh').textContent)", 40
     )
     assert "are missing; newest candle Fri, 25 Aug 2023" in said
-    page.until("document.getElementById('news').textContent.includes('MSFT')")
-    page.send("msft", [page.next_row("msft")])
-    page.until("document.querySelector('[data-symbol=msft] .fresh').textContent.startsWith('● Live')")
-    assert "MSFT" not in page.text("#news")
+    page.until("document.getElementById('news').textContent.includes('BTC-USD')")
+    page.send("btc-usd", [page.next_row("btc-usd")])
+    page.until("document.querySelector('[data-symbol=btc-usd] .fresh').textContent.startsWith('● Live')")
+    assert "BTC-USD" not in page.text("#news")
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,16 @@
       this.levels = { support: "newest", resistance: "newest", ...levels };
       this.digits = 2;
       this._whens = new Map();
+      this._offered = { support: [], resistance: [] };
+      this.waiting = new Set();
       this._build();
       this.plot = new Market.Plot(this.at.plot, clock, marked, (row) => this._tell(row), (...range) => this._seen(...range));
+      this.inSight = true;
+      this.sight = new IntersectionObserver((seen) => {
+        this.inSight = seen[seen.length - 1].isIntersecting;
+        if (this.inSight && this.waiting && this.waiting.size) this._drawWaiting();
+      }, { rootMargin: "200px" });
+      this.sight.observe(this.at.plot);
     }
 
     // What the server says of this symbol, asked for `fields`. `undefined`: it does not know yet; null: no candles.
@@ -54,18 +62,27 @@
       [this.place, this.heard] = [chart.place, chart.heard];
       if (!chart.whole && !chart.rows.minutes.length) return;
       const changed = this.rows.take(chart.rows, chart.whole);
+      if (changed === null) this.digits = digitsOf(this.rows);
       this._offerLevels();
+      if (changed === null) this.waiting = null; else if (this.waiting) for (const row of changed) this.waiting.add(row);
+      if (this.inSight || this.waiting === null) this._drawWaiting();
+      if (first) this.show(span);
+      this._tell(this.plot.cursor);
+      this._fill();
+      performance.mark(`chart ${this.symbol.key}`);
+    }
+
+    // What has come since it was drawn. A chart that is out of sight waits until it is in sight.
+    _drawWaiting() {
+      const changed = this.waiting && [...this.waiting].sort((one, other) => one - other);
+      this.waiting = new Set();
+      if (!this.rows.length) return;
       if (changed === null || !this.plot.update(changed)) {
-        this.digits = digitsOf(this.rows);
         this.plot.draw(this.rows, this.lines, this.digits, this._chosen());
         this._drawnLevels = null;
       } else {
         this._followLevels();
       }
-      if (first) this.show(span);
-      this._tell(this.plot.cursor);
-      this._fill();
-      performance.mark(`chart ${this.symbol.key}`);
     }
 
     // Other lines; the rows have their figures once the server was asked for them.
@@ -101,6 +118,7 @@
     }
 
     end() {
+      this.sight.disconnect();
       this.plot.end();
       this.element.remove();
     }
@@ -192,6 +210,9 @@
     _offerLevels() {
       for (const [field, choice] of Object.entries(this.at.chosen)) {
         const rows = this.rows.levels(field);
+        const offers = [this.levels[field], this.digits, ...rows.flatMap((row) => [this.rows.minutes[row], this.rows.value(field, row)])];
+        if (offers.length === this._offered[field].length && offers.every((one, at) => one === this._offered[field][at])) continue;
+        this._offered[field] = offers;
         const newest = rows.length ? `newest: ${this._price(this.rows.value(field, rows[0]))}` : "newest: none yet";
         const offered = new Map([["newest", newest], ["none", "none"]]);
         for (const row of rows) {
