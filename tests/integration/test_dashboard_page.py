@@ -461,6 +461,8 @@ def test_a_database_that_goes_away_and_comes_back_is_told_and_the_page_goes_on(p
     said = page.until("document.getElementById('alarm').textContent", 20)
     assert said.startswith(f"The database {NAME} is away since") and "charts show what was known then" in said
     assert len(page.panel("aapl", "rows.minutes")) == candles
+    assert page.text("[data-symbol=aapl] .fresh").startswith("■ Not live: the database is away; newest candle")
+    assert page.text("#news") == ""
     assert (page.server.status("healthz"), page.server.status("readyz")) == (200, 200)
     page.mongo.start()
     page.trading = None
@@ -478,6 +480,7 @@ def test_a_server_that_does_not_answer_is_told_by_the_page_alone(page: Page) -> 
     assert time.monotonic() - began < 8
     said = page.until("document.getElementById('alarm').textContent", 20)
     assert said.startswith("The dashboard's server has not answered since")
+    assert page.text("[data-symbol=aapl] .fresh").startswith("■ Not live: the dashboard's server does not answer;")
     page.server.process.start()
     page.until("!document.getElementById('alarm').textContent", 20)
     assert page.panel("aapl", "rows.length") > 0

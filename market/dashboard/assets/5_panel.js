@@ -113,6 +113,17 @@
         stale: `■ Stale: candles of the last ${Market.span(missing)} are missing`,
         closed: `○ Exchange closed, opens ${this.clock.short(market.opens / 60)}`,
       }[this.state];
+      this._sayState(said);
+    }
+
+    // Nothing can be known of how old it is.
+    lost(why) {
+      this.state = "lost";
+      if (this.rows.length) this._sayState(`■ Not live: ${why}`);
+    }
+
+    _sayState(said) {
+      const newest = this.rows.minutes[this.rows.length - 1];
       say(this.at.fresh, `${said}; newest candle ${this.clock.full(newest)}`);
       this.element.dataset.state = this.state;
     }

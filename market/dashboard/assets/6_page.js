@@ -149,21 +149,27 @@
     const now = Date.now() / 1000;
     away = away || now;
     if (now - away < 2) return;
-    alarm(`The dashboard's server has not answered since ${clock.second(away)}: charts show what was known then. Asking again.`);
+    lose("the dashboard's server does not answer",
+      `The dashboard's server has not answered since ${clock.second(away)} exchange time: charts show what was known then. Asking again.`);
   };
 
   // `fields`: what was asked for.
   const take = (answer, fields) => {
     away = null;
     offer(answer);
+    const known = answer.database.state === "answers";
     for (const [key, panel] of panels) {
-      const unknown = answer.database.state === "answers" && !state.all.some((one) => one.key === key);
+      const unknown = known && !state.all.some((one) => one.key === key);
       const chart = unknown ? null : answer.charts[key];
       if (chart === null) nothing(panel);
       panel.take(chart, fields, state.span);
-      panel.age(answer, settings.staleAfter);
+      if (known) panel.age(answer, settings.staleAfter);
     }
     standing(answer.database);
+    news();
+  };
+
+  const news = () => {
     const all = [...panels.values()];
     const stale = all.filter((panel) => panel.state === "stale").map((panel) => panel.symbol.name);
     const together = (how) => all.length && all.every((panel) => panel.state === how);
@@ -171,8 +177,8 @@
       together("closed") ? "Exchange closed" : "");
   };
 
-  const offer = ({ symbols, trends }) => {
-    const empty = !symbols.length && !panels.size;
+  const offer = ({ symbols, trends, database }) => {
+    const empty = database.state === "answers" && !symbols.length && !panels.size;
     const before = byId("nothing");
     if (empty && !before) byId("charts").prepend(Market.make("div", { id: "nothing", className: "empty" }, ...instructions(
       `The database ${settings.base} holds no candles yet.`)));
@@ -203,14 +209,18 @@
 
   const standing = ({ state: how, since, why }) => {
     if (how === "away" || how === "refuses") {
-      alarm(`The database ${settings.base} ${how === "away" ? "is away" : "refuses"} since ${clock.second(since)} exchange time: ` +
+      const what = how === "away" ? "is away" : "refuses to be read";
+      lose(`the database ${what}`, `The database ${settings.base} ${what} since ${clock.second(since)} exchange time: ` +
         `charts show what was known then. Asking again. (${why})`);
     } else {
-      alarm("");
+      Market.say(byId("alarm"), "");
     }
   };
 
-  const alarm = (text) => Market.say(byId("alarm"), text);
+  const lose = (why, text) => {
+    for (const panel of panels.values()) panel.lost(why);
+    Market.say(byId("alarm"), text);
+  };
 
   begin();
 })();
