@@ -45,6 +45,8 @@ LEAD: Final = 20.0
 """Seconds of ours before the first minute that is shown, in which Spark starts."""
 PER_MINUTE: Final = 55
 """Credits that the stand-in's plan allows: a small one that is paid for."""
+MISHAPS: Final = 0.03
+"""Share of the calls that the stand-in does not answer, or not in a way to be read."""
 KILLED_AT: Final = 0.5
 """Share of what is shown of the day after which it is killed."""
 
@@ -108,14 +110,15 @@ def play(
     showing = Showing.last(session, minutes, speed)
     say("starting a Kafka broker and a database that speaks MongoDB's protocol")
     with ground() as here, Client(here.mongo.uri) as mongo:
-        provider = Provider(symbols, sessions, showing.clock(), PER_MINUTE, per_day=0, seed=seed)
+        provider = Provider(symbols, sessions, showing.clock(), PER_MINUTE, per_day=0, seed=seed, mishaps=MISHAPS)
         with standing_in(provider) as url:
             environment = _environment(here, provider, url)
             with _dashboard(here, environment) as page:
                 say(f"the dashboard: {page}")
                 say(f"{day} from {moment(showing.begins):%H:%M} to {session.closes:%H:%M} UTC, {speed:g} times as fast")
                 _run(here, provider, environment, showing, mongo[DATABASE], page, console, say)
-                say("the day is over; reconciling: the provider, the topics, the database, and the page")
+                say(f"the day is over; {provider.failed} of the provider's answers were bad on purpose")
+                say("reconciling: the provider, the topics, the database, and the page")
                 checks = _checks(here, provider, session, mongo[DATABASE], page)
                 good = told(checks, f"a trading day of {len(symbols)} symbols", console)
                 if keep:

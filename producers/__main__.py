@@ -1,6 +1,6 @@
 """The command line: `python -m producers bank`, then `python -m producers traffic`.
 
-`candles` and `trades` are there where the packages of the analytics are (`make setup` installs them).
+`candles`, `trades` and `provider` are there where the packages of the analytics are (`make setup` installs them).
 """
 
 from __future__ import annotations
@@ -179,10 +179,11 @@ def _explained() -> Iterator[None]:
 
 
 if find_spec("confluent_kafka"):
-    from producers.market import send_candles, send_trades
+    from producers.market import send_candles, send_trades, stand_in
 
     app.command("candles")(send_candles)
     app.command("trades")(send_trades)
+    app.command("provider")(stand_in)
 
 if __name__ == "__main__":
     app()

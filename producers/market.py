@@ -1,13 +1,14 @@
-"""The commands `candles` and `trades` of the command line: records of the market into Kafka's topics."""
+"""The commands `candles`, `trades` and `provider`: records into topics, and a stand-in for the feed to ask."""
 
 from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from random import SystemRandom
@@ -17,6 +18,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from market.calendar import Calendar
+from market.settings import CalendarSettings
 from market.symbols import topics_of
 from pipeline.kafka.client import client_options
 from pipeline.kafka.topics import Topics
@@ -26,6 +29,7 @@ from pipeline.settings.kafka import BrokerSettings
 from producers.candles import MINUTES, Disorder, candles, days_of
 from producers.kafka import Delivered, DeliveryError, abort, deliver
 from producers.made import Made
+from producers.provider import KEY, Provider, standing_in
 from producers.trades import TOPIC, Mishaps, late_demonstration, trades
 
 STOCKS: Final = "AAPL,MSFT,AMZN,GOOG,META,NVDA,TSLA,AMC,GME,BTC/USD"
@@ -33,6 +37,8 @@ FRIDAY: Final = datetime(2023, 8, 25)
 OPENING: Final = datetime(2023, 8, 25, 13, 30)
 ABORTED: Final = "producers.aborted"
 """The transaction that nobody gets to see."""
+PAST, AHEAD = timedelta(days=14), timedelta(days=31)
+"""For which the stand-in of the provider has candles, once they are due."""
 console = Console(stderr=True)
 
 Symbols = Annotated[str, typer.Option(envvar="SYMBOLS", help="Symbols, by commas.")]
@@ -118,6 +124,34 @@ def send_trades(
         source = list(trades(seed, names, start, seconds, per_second, Mishaps(shuffled, late, repeated, broken)))
         _send(source, [TOPIC], partitions, rate, aborted, note)
     console.print(f"seed {seed}")
+
+
+def stand_in(
+    symbols: Symbols = STOCKS,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0: any.")] = 8900,
+    per_minute: Annotated[int, typer.Option(min=1, help="Credits a minute.")] = 8,
+    per_day: Annotated[int, typer.Option(min=0, help="Credits a day; 0: no such limit.")] = 800,
+    mishaps: Annotated[float, typer.Option(min=0, max=1, help="Share of calls that fail, or are slow.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Same seed, same candles.")] = 1,
+) -> None:
+    """Stand in for the Twelve Data API on this machine, with prices that are made up, until Ctrl-C.
+
+    The exchange's days and the time are those of MARKET_CALENDAR and MARKET_CLOCK, as for the feed.
+
+        python -m producers provider --symbols AAPL,MSFT
+
+        TWELVE_DATA_URL=http://127.0.0.1:8900 TWELVE_DATA_KEY=stand-in SYMBOLS=AAPL,MSFT python -m market.feed live
+    """
+    with _explained():
+        settings = CalendarSettings.read(os.environ)
+        today = settings.market_clock.moment().date()
+        sessions = Calendar(settings.market_calendar).sessions(today - PAST, today + AHEAD)
+        made = Provider(
+            _names(symbols), sessions, settings.market_clock, per_minute, per_day, mishaps=mishaps, seed=seed
+        )
+        with standing_in(made, port) as url, suppress(KeyboardInterrupt):
+            console.print(f"TWELVE_DATA_URL={url} TWELVE_DATA_KEY={KEY}", soft_wrap=True)
+            threading.Event().wait()
 
 
 def _demonstrate(name: str, begin: datetime, partitions: int, pause: float, note: Path | None) -> None:

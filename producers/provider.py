@@ -21,12 +21,13 @@ from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from math import ceil
+from random import Random
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from market.calendar import Session
 from market.clock import Clock
-from producers.candles import MINUTES, Disorder, candles
+from producers.candles import Disorder, candles
 
 KEY: Final = "stand-in"
 LARGEST: Final = 5_000
@@ -53,6 +54,15 @@ class Trouble(NamedTuple):
     partial: int = 0
 
 
+MISHAPS: Final = (
+    Trouble(502, b"<html><body>Bad gateway</body></html>"),
+    Trouble(500, b'{"code": 500, "message": "Internal server error", "status": "error"}'),
+    Trouble(200, b'{"meta": {"symbol": "AAPL"}, "values": [{"datetime": "2023-08-'),
+    Trouble(cut=True),
+    Trouble(slow=0.2),
+)
+
+
 class Asked(NamedTuple):
     """A call that came in. `at`: by the stand-in's clock. `status`: what the answer says, in whichever form."""
 
@@ -68,7 +78,7 @@ class Asked(NamedTuple):
 class Provider:
     """`sessions`: when there are candles. `limit_status`: HTTP's, of refusals that say 429; the real one has both.
 
-    `candles_per_credit`: what outputs weigh.
+    `candles_per_credit`: what outputs weigh. `mishaps`: the share of calls to which something happens by chance.
     """
 
     symbols: Sequence[str]
@@ -80,8 +90,12 @@ class Provider:
     key: str = KEY
     seed: int = 1
     limit_status: int = 429
+    mishaps: float = 0.0
     troubles: deque[Trouble] = field(default_factory=deque)
     asked: list[Asked] = field(default_factory=list)
+    failed: int = 0
+    """Calls to which something happened by chance."""
+    _dice: Random = field(default_factory=lambda: Random("mishaps"))
     _used: Counter[tuple[str, int]] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -109,6 +123,15 @@ class Provider:
             used = self._used["minute", int(now // 60)]
             left = max(0, self.per_minute - used)
             return status, body, {"api-credits-used": str(used), "api-credits-left": str(left)}
+
+    def trouble(self) -> Trouble:
+        """What becomes of the next call."""
+        with self._lock:
+            if self.troubles:
+                return self.troubles.popleft()
+            happens = self._dice.random() < self.mishaps
+            self.failed += happens
+            return self._dice.choice(MISHAPS) if happens else Trouble()
 
     def _within_limits(self, now: float, cost: int) -> tuple[int, Answer] | None:
         """A refusal, which counts as well; None where the plan allows the call."""
@@ -197,7 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         provider = self.server.provider
-        trouble = provider.troubles.popleft() if provider.troubles else Trouble()
+        trouble = provider.trouble()
         where = urlsplit(self.path)
         asked = {name: values[0] for name, values in parse_qs(where.query).items()}
         key = self.headers.get("Authorization", "").removeprefix("apikey ") or asked.get("apikey", "")
@@ -230,11 +253,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 @lru_cache(maxsize=1_000)
 def _series(seed: int, symbol: str, sessions: tuple[Session, ...]) -> Sequence[tuple[int, Mapping[str, str]]]:
-    made = candles(seed, [symbol], [session.day for session in sessions], MINUTES, Disorder(shuffled=0))
+    minutes = max(len(_minutes(session)) for session in sessions)
+    made = candles(seed, [symbol], [session.day for session in sessions], minutes, Disorder(shuffled=0))
     return [
         (at, {name: value for name, value in json.loads(record.value or b"").items() if name != "datetime"})
         for session in sessions
-        for at, record in zip(_minutes(session), list(islice(made, MINUTES)), strict=False)
+        for at, record in zip(_minutes(session), list(islice(made, minutes)), strict=False)
     ]
 
 

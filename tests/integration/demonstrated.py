@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -82,3 +83,10 @@ def demo(folder: Path, *arguments: str, **environment: str) -> Iterator[Demo]:
         yield Demo(process, temporary)
     finally:
         process.kill9()
+
+
+def differences(running: Demo) -> dict[str, int]:
+    """What the demo says of each check, the claim's beginning → how many."""
+    return {
+        line: int(count) for line, count in re.findall(r"^  (\w.*?)\s+[\d,]+\s+(\d+)\s*$", running.text, re.MULTILINE)
+    }

@@ -8,18 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.demonstrated import Demo, demo
+from tests.integration.demonstrated import demo, differences
 from tests.topics import Sent, produce, read
 
 STARTED_AGAIN = "kill -9 in the middle of it, and started again"
 pytestmark = pytest.mark.timeout(600)  # Spark starts three times
-
-
-def differences(running: Demo) -> dict[str, int]:
-    """What the demo says of each check, the claim's beginning → how many."""
-    return {
-        line: int(count) for line, count in re.findall(r"^  (\w.*?)\s+[\d,]+\s+(\d+)\s*$", running.text, re.MULTILINE)
-    }
 
 
 def test_candles_end_as_a_batch_computation_although_the_service_was_killed(tmp_path: Path) -> None:
@@ -28,17 +21,6 @@ def test_candles_end_as_a_batch_computation_although_the_service_was_killed(tmp_
         assert STARTED_AGAIN in running.text
         assert list(differences(running).values()) == [0, 0, 0, 0], running.text
         assert re.search(r"^\d+ records; 0 differences$", running.text, re.MULTILINE)
-        running.wait_until(running.nothing_is_left)
-
-
-def test_a_trading_day_is_whole_in_topics_documents_and_browser_although_it_was_killed(tmp_path: Path) -> None:
-    """Half an hour of it, at 60 times its speed."""
-    with demo(tmp_path, "market", "--minutes", "30", "--symbols", "AAPL,BTC/USD") as running:
-        assert running.wait(500) == 0, running.text
-        assert re.search(r"the dashboard: http://127\.0\.0\.1:\d+/", running.text)
-        assert "kill -9 of feed and stream in the midst of it, and started again" in running.text
-        assert list(differences(running).values()) == [0] * 6, running.text
-        assert "a trading day of 2 symbols; 0 differences" in running.text
         running.wait_until(running.nothing_is_left)
 
 
