@@ -171,7 +171,8 @@ def _filling(settings: TopicSettings, feed: Feed, warm: int, pauses: Pauses, tol
     def ask(symbols: Iterable[str]) -> Mapping[str, int]:
         names = {topic_of(symbol): symbol for symbol in symbols}
         look = partial(newest, client, names, settings.market_zone, settings.market_clock.now())
-        found = retried(look, _heals, PATIENCE, what="how far the topics are")  # new ones have no leader yet
+        # New topics have no leader yet.
+        found = retried(look, _heals, PATIENCE, what="how far the topics are", sleep=pauses.sleep)
         return {names[topic]: at for topic, at in found.items()}
 
     return Filling(feed, partial(Sender, client), ask, warm, pauses, told)

@@ -26,6 +26,11 @@ class Pauses:
         if self._stop.wait(0):
             raise Stopped("stopped")
 
+    def sleep(self, seconds: float) -> None:
+        """Let so many seconds of ours pass. Raises `Stopped`."""
+        if self._stop.wait(seconds):
+            raise Stopped("stopped")
+
     def pause(self, seconds: float) -> None:
         """Let so many seconds pass at the market. Raises as `check`."""
         self.until(self.clock.now() + seconds)

@@ -201,3 +201,4 @@ def test_a_fill_that_took_longer_than_a_minute_leaves_out_no_candle() -> None:
         run(feed, minutes=20)
         assert whole(feed)
         assert len(feed.topics.times("AAPL")) == 40
+        assert len(feed.provider.asked) == 1 + 20 - 2, "it asks in minutes that were over already"
