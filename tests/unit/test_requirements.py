@@ -18,6 +18,7 @@ ON_TOP = {"flask", "exchange-calendars", "httpx", "waitress"}
 MONEY = ("demo.__main__", "demo.cluster", "stream_consumer", "producers.__main__", "pipeline.__main__")
 MARKET = ("stream_analytics", "market.candles", "market.trades")
 WATCHED = ("market.dashboard.__main__", "market.dashboard.serving")
+FED = ("demo.__main__", "demo.trading_day", "market.feed.steps", "market.day.steps", "exchange_calendars")
 SHOWN = ("demo.__main__", "producers.__main__", "pipeline.__main__")
 BLOCK = """
 import sys
@@ -82,6 +83,7 @@ def test_the_streams_install_nothing_of_feed_and_dashboard() -> None:
         ("requirements-analytics.txt", MARKET),
         ("requirements-analytics.txt", SHOWN),
         ("requirements-market.txt", WATCHED),
+        ("requirements-market.txt", FED),
     ],
 )
 def test_what_is_installed_for_a_demo_is_all_that_its_programs_import(name: str, modules: tuple[str, ...]) -> None:
