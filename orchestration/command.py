@@ -45,10 +45,15 @@ class FeedCommand(BaseOperator):
 
     def _run(self, command: list[str], shared: Mapping[str, str]) -> None:
         self._hook = SubprocessHook()
-        ended = self._hook.run_command(command, env={**os.environ, **shared, **NO_PAGE}, cwd=str(ROOT))
+        ended = self._hook.run_command(command, env={**_ours(), **shared, **NO_PAGE}, cwd=str(ROOT))
         if ended.exit_code:
             kind = Halted if ended.exit_code == WRONG_SETTINGS else Transient
             raise kind(f"market.feed {self.command} ended with {ended.exit_code}: {reason(ended.output)}")
+
+
+def _ours() -> dict[str, str]:
+    """The environment without Airflow's own, which has its secrets."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
 
 
 def reason(last: str) -> str:

@@ -11,7 +11,7 @@ from orchestration.deployments import Deployments
 from orchestration.fates import fates
 from orchestration.session import end_of_day
 from orchestration.settings import DagSettings
-from pipeline.runtime.errors import Halted
+from pipeline.runtime.errors import Halted, Transient
 
 STREAM: Final = ("candles", "dashboard")
 FEED: Final = ("feed",)
@@ -46,10 +46,15 @@ def live() -> None:
 
 
 def stop() -> None:
-    """Stop all, the feed first. They drain: what is in flight is finished."""
-    with fates():
-        settings = DagSettings.read(os.environ)
+    """Stop all, the feed first. They drain: what is in flight is finished.
+
+    Raises `Transient` also where only people can mend it: they may do so while a stream still runs.
+    """
+    settings = DagSettings.read(os.environ)
+    try:
         Deployments(settings.market_namespace).stop([*FEED, *STREAM], settings.ready_within)
+    except Halted as error:
+        raise Transient(str(error)) from None
 
 
 def _start(names: tuple[str, ...]) -> None:

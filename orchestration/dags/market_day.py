@@ -21,6 +21,7 @@ from orchestration.settings import DagSettings
 from orchestration.timetable import TradingDays
 
 SETTINGS = DagSettings.read(os.environ)
+TELL = partial(tell, namespace=SETTINGS.market_namespace)
 
 with DAG(
     "market_day",
@@ -35,7 +36,7 @@ with DAG(
         "owner": "market",
         "retries": SETTINGS.step_retries,
         "retry_delay": timedelta(seconds=30),
-        "on_failure_callback": partial(tell, namespace=SETTINGS.market_namespace),
+        "on_failure_callback": TELL,
     },
 ) as dag:
     session = task(steps.session)()
@@ -45,7 +46,7 @@ with DAG(
     warm_start = FeedCommand(task_id="warm_start", command="warm-start", execution_timeout=timedelta(hours=3))
     live = task(steps.live)()
     close = DateTimeSensorAsync(task_id="close", target_time="{{ ti.xcom_pull(task_ids='session') }}")
-    stop = task(steps.stop, retries=10 * SETTINGS.step_retries)()
+    stop = task(steps.stop, retries=10 * SETTINGS.step_retries, on_retry_callback=TELL)()
 
     session >> topics >> stream >> ready >> warm_start >> live >> close >> stop
     # A run is as its last steps are, teardowns aside: red where `close` did not come to pass, or a stop.

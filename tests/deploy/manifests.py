@@ -79,3 +79,10 @@ def bytes_of(quantity: str) -> int:
 def seconds_of(duration: str) -> int:
     """Spark's `930s`."""
     return int(duration.removesuffix("s"))
+
+
+def scraped(job: str) -> Manifest:
+    """What Prometheus is told to ask, by the name of its job."""
+    jobs: list[Manifest] = yaml.safe_load((K8S / "observability" / "scrape.yaml").read_text())["scrape_configs"]
+    (found,) = [one for one in jobs if one["job_name"] == job]
+    return found

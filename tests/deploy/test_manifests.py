@@ -25,6 +25,7 @@ from tests.deploy.manifests import (
     executor,
     kustomized,
     overlay,
+    scraped,
     seconds_of,
     spark_defaults,
     the,
@@ -183,7 +184,7 @@ def test_executors_find_the_driver(manifests: tuple[Manifest, ...]) -> None:
 
 
 def test_prometheus_asks_every_driver_on_its_port(manifests: tuple[Manifest, ...]) -> None:
-    (job,) = yaml.safe_load((K8S / "observability" / "scrape.yaml").read_text())["scrape_configs"]
+    job = scraped("bank-stream")
     (keep,) = job["relabel_configs"]
     name, port = keep["regex"].split(";")
     service = the("Service", name, manifests)

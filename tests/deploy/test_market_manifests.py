@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import kubernetes_validate  # type: ignore[import-untyped]
@@ -12,7 +13,7 @@ from market.feed.settings import FeedSettings
 from market.settings import CandleSettings
 from pipeline.observability.liveness import LONGEST_BATCH, LONGEST_START
 from pipeline.settings.group import SettingsGroup
-from tests.deploy.manifests import GIB, K8S, Manifest, bytes_of, environment, kustomized, seconds_of, the
+from tests.deploy.manifests import GIB, K8S, Manifest, bytes_of, environment, kustomized, scraped, seconds_of, the
 from tests.deploy.test_manifests import FARGATE, FOR_KUBELET, VERSIONS
 
 NAMES = ["candles", "dashboard", "feed"]
@@ -137,6 +138,20 @@ def test_every_pod_is_probed_on_a_port_of_its_own_that_its_service_has(
     assert service["selector"].items() <= labels.items()
     others = [the("Deployment", other, manifests)["spec"] for other in NAMES if other != name]
     assert not [one for one in others if service["selector"].items() <= one["template"]["metadata"]["labels"].items()]
+
+
+def test_prometheus_asks_what_has_metrics(manifests: tuple[Manifest, ...]) -> None:
+    job = scraped("market")
+    (keep,) = job["relabel_configs"]
+    (namespace,) = job["kubernetes_sd_configs"][0]["namespaces"]["names"]
+    services = [one for one in manifests if one["kind"] == "Service" and one["metadata"]["namespace"] == namespace]
+    asked = {
+        one["metadata"]["name"]
+        for one in services
+        for port in one["spec"]["ports"]
+        if re.fullmatch(keep["regex"], f"{one['metadata']['name']};{port['name']}")
+    }
+    assert asked == {name for name in NAMES if "METRICS_PORT" in environment(container(name, manifests))}
 
 
 def test_candles_drain_before_they_are_killed(manifests: tuple[Manifest, ...]) -> None:
