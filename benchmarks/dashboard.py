@@ -37,6 +37,8 @@ DATES: Final = [date(2023, 8, day) for day in (21, 22, 23, 24, 25)]
 LAST: Final = 200
 """Candles of the last day that are there at first."""
 FIELDS: Final = "ema_26,macd,resistance,signal,support,vwap"
+ASKS: Final = 0.8
+"""Seconds between two questions of a page."""
 SIZE: Final = (1600, 1000)
 FIRST: Final = "performance.getEntriesByType('mark').filter(m => m.name.startsWith('chart '))[0].startTime"
 BYTES: Final = """[...performance.getEntriesByType('resource'), ...performance.getEntriesByType('navigation')]
@@ -80,6 +82,7 @@ def _opened(server: Dashboard, browser: Browser, watch: Watch, number: int, time
     query = f"{server.url}?symbols={','.join(SYMBOLS[:number])}"
     firsts: list[float] = []
     for _ in range(times):
+        browser.forget()
         browser.open(query, *SIZE)
         browser.until(f"window.Market && Market.panels.size == {number} && {DRAWN}", 60)
         firsts.append(browser.ask(FIRST) / 1000)
@@ -142,7 +145,7 @@ def _cpu(process: psutil.Process) -> float:
 
 @contextmanager
 def _others(server: Dashboard, number: int) -> Iterator[None]:
-    """So many viewers more, that ask every second for what is new."""
+    """So many viewers more, that ask for what is new as often as a page does."""
     over = threading.Event()
     threads = [threading.Thread(target=_view, args=(server, over)) for _ in range(number)]
     for thread in threads:
@@ -158,7 +161,7 @@ def _others(server: Dashboard, number: int) -> Iterator[None]:
 
 def _view(server: Dashboard, over: threading.Event) -> None:
     places: dict[str, str] = {}
-    while not over.wait(1.0):
+    while not over.wait(ASKS):
         since = ",".join(f"{symbol}:{place}" for symbol, place in places.items())
         question = f"{server.url}candles?symbols={','.join(SYMBOLS)}&fields={FIELDS}&since={since}"
         with urllib.request.urlopen(question, timeout=30) as answer:  # noqa: S310 - our own server
@@ -173,7 +176,7 @@ def _goals(results: list[Result]) -> list[Goal]:
     browser, server = float(str(update["browser"])), float(str(update["server"]))
     resident, seen = float(str(update["resident"])), max(_numbers(update["delays"]))
     return [
-        Goal("first chart at most 1.5 s after opening", f"{first:.2f} s", first <= 1.5),
+        Goal("first chart at most 1.5 s after opening, nothing cached", f"{first:.2f} s", first <= 1.5),
         Goal("a page of 2 symbols at most 3 MB", f"{size / 1e6:.2f} MB", size <= 3e6),
         Goal("a page of 10 symbols at most 3 MB", f"{all_of_it / 1e6:.2f} MB", all_of_it <= 3e6),
         Goal("an update of 10 symbols at most 100 ms of the browser", f"{1000 * browser:.0f} ms", browser <= 0.1),

@@ -63,6 +63,10 @@ class Browser:
         assert failed is None, f"{url}: {failed}"
         self._until("Page.loadEventFired")
 
+    def forget(self) -> None:
+        """Whatever it has kept of scripts and pages."""
+        self._call("Network.clearBrowserCache")
+
     def ask(self, script: str) -> Any:
         """What an expression is, as JSON carries it; a promise is awaited."""
         found = self._call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)

@@ -1,4 +1,4 @@
-"""What the page asks for every second, as JSON: `/candles?symbols=aapl,msft&fields=ema_12&since=aapl:…`.
+"""What the page asks for again and again, as JSON: `/candles?symbols=aapl,msft&fields=ema_12&since=aapl:…`.
 
 | of the answer | meaning                                                                                     |
 |---------------|---------------------------------------------------------------------------------------------|

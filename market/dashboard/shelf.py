@@ -23,7 +23,7 @@ from pipeline.runtime.errors import PipelineError, Transient
 from pipeline.runtime.stopping import StopSignal
 
 PAUSE: Final = 0.5
-"""Seconds between two looks; a page asks every second, so a document is shown within 2 s."""
+"""Seconds between two looks; a page asks every 0.8 s, so a document is shown within 2 s."""
 LOOKED_AT: Final = 15.0
 """Seconds for which a symbol is read after it was asked for."""
 FORGOTTEN: Final = 300.0

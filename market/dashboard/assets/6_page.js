@@ -1,8 +1,8 @@
-// The page: what is chosen (and kept in its address), the question to the server every second, and what is said of it.
+// The page: what is chosen (and kept in its address), the question to the server again and again, and what is said of it.
 "use strict";
 
 (() => {
-  const EVERY = 1000; // ms between two questions
+  const EVERY = 800; // ms between two questions
   const PATIENCE = 8000; // ms for an answer
   const USUAL = { trends: ["ema_26", "vwap"], panes: ["volume", "macd", "levels"], span: "1d" };
   const BESIDE = 2; // symbols that are shown where nobody has chosen any
