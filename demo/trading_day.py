@@ -195,6 +195,9 @@ def _run(
                     with suppress(ProcessLookupError):
                         os.killpg(said.stream, signal.SIGKILL)
                     break
+            else:
+                say("the day was over before Spark had begun: this machine has too little time for it")
+                return
         say("kill -9 of feed and stream in the midst of it, and started again")
         with job(environment, here.folder, ("-m", "market.day"), "afternoon") as running:
             for lines in running.follow():
