@@ -106,18 +106,13 @@ class Deployments:
         self._wait(names, seconds, lambda found: found.ready, "ready")
 
     def stop(self, names: Collection[str], seconds: float) -> None:
-        """No pod for any, one after the other; all are tried before what went wrong with some is raised."""
-        wrong: list[PipelineError] = []
-        for name in names:
-            try:
-                self.scale(name, 0)
-                self._wait([name], seconds, lambda found: found.gone, "stopped")
-            except PipelineError as error:
-                log.error("not stopped", deployment=name, reason=str(error))
-                wrong.append(error)
+        """No pod for any, in this order; all are tried before what went wrong with some is raised."""
+        wrong = _each(names, lambda name: self.scale(name, 0))
+        scaled = [name for name in names if name not in wrong]
+        wrong |= _each(scaled, lambda name: self._wait([name], seconds, lambda found: found.gone, "stopped"))
         if wrong:
-            kind = Halted if all(isinstance(error, Halted) for error in wrong) else Transient
-            raise kind("; ".join(str(error) for error in wrong))
+            kind = Halted if all(isinstance(error, Halted) for error in wrong.values()) else Transient
+            raise kind("; ".join(map(str, wrong.values())))
 
     def _wait(self, names: Collection[str], seconds: float, done: Callable[[Found], bool], what: str) -> None:
         deadline = time.monotonic() + seconds
@@ -138,6 +133,18 @@ class Deployments:
             return retried(once, lambda error: isinstance(error, Transient), PATIENCE, what=what)
         except Transient as error:
             raise Transient(f"{error.__cause__ or error}, tried for {PATIENCE:g} s") from None
+
+
+def _each(names: Collection[str], act: Callable[[str], None]) -> dict[str, PipelineError]:
+    """What went wrong with which."""
+    wrong: dict[str, PipelineError] = {}
+    for name in names:
+        try:
+            act(name)
+        except PipelineError as error:
+            log.error("not stopped", deployment=name, reason=str(error))
+            wrong[name] = error
+    return wrong
 
 
 def _cluster() -> ApiClient:
