@@ -108,7 +108,7 @@
       if (!panels.has(key)) {
         const symbol = state.all.find((one) => one.key === key) || { key, name: key.toUpperCase() };
         const panel = new Market.Panel(symbol, clock, panels.size === 0, state.levels[key], () => {
-          state.levels[key] = panel.levels;
+          state.levels[key] = panel.levels.chosen;
           address();
         });
         panel.draw(lines());
