@@ -20,7 +20,7 @@ import flask
 import msgspec
 
 from market.dashboard import library
-from market.dashboard.answers import WrongQuestion, answer, question, symbols_of
+from market.dashboard.answers import MOST, WrongQuestion, answer, question, symbols_of
 from market.dashboard.hours import Opening
 from market.dashboard.settings import DashboardSettings
 from market.dashboard.shelf import Shelf
@@ -102,6 +102,7 @@ def _settings(settings: DashboardSettings) -> dict[str, Any]:
     return {
         "zone": settings.market_zone.key,
         "base": settings.mongo_dbname,
+        "most": MOST,
         "staleAfter": settings.dashboard_stale_after,
         "fills": FILLS,
         "computes": COMPUTES,

@@ -170,6 +170,13 @@ def test_what_is_chosen_is_drawn_and_remembered_in_the_address(page: Page) -> No
     page.check("symbols", "btc-usd")
     page.until("Market.panels.size == 2")
     assert page.shown() == ["aapl", "msft"]
+    page.check("symbols", "aapl")
+    page.until("Market.panels.size == 1")
+    page.until("document.querySelectorAll('.panel a[href*=tradingview]').length == 1")
+    page.check("symbols", "aapl")
+    page.until("Market.panels.size == 2 && " + DRAWN)
+    page.until("document.querySelectorAll('.panel a[href*=tradingview]').length == 1")
+    assert page.shown() == ["aapl", "msft"]
     page.check("trends", "bollinger")
     page.check("panes", "rsi")
     page.check("panes", "volume")
@@ -192,6 +199,22 @@ def test_what_is_chosen_is_drawn_and_remembered_in_the_address(page: Page) -> No
     assert page.ask("document.querySelectorAll('fieldset input:checked').length") == 9
     shown = page.text("[data-symbol=aapl] .shown")
     assert shown.endswith(f"{len(page.panel('aapl', 'rows.minutes'))} candles") and "21 Aug, 09:30" in shown
+
+
+def test_nothing_chosen_is_remembered_too_and_more_than_the_server_gives_cannot_be_chosen(page: Page) -> None:
+    page.open("?symbols=aapl")
+    page.check("symbols", "aapl")
+    page.until("Market.panels.size == 0")
+    assert "symbols=none" in page.query()
+    page.browser.open(f"{page.server.url}{page.query()}", *DESK)
+    page.until("document.querySelectorAll('#symbols input').length >= 3")
+    assert page.ask("document.querySelectorAll('#symbols input:checked').length") == 0
+    many = ",".join(["aapl", *(f"none-{number}" for number in range(30))])
+    page.browser.open(f"{page.server.url}?symbols={many}", *DESK)
+    page.until("Market.panels.size == 24 && Market.panels.get('aapl').rows.length")
+    disabled = "[...document.querySelectorAll('#symbols input')].map(box => [box.value, box.disabled])"
+    assert ["msft", True] in page.ask(disabled) and ["aapl", False] in page.ask(disabled)
+    assert page.text("#alarm") == ""
 
 
 def test_a_support_and_a_resistance_can_be_chosen_and_are_lines_at_their_prices(page: Page) -> None:

@@ -10,9 +10,9 @@
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
   Market.Plot = class {
-    // `marked`: whether it bears the maker's mark. `onCursor(row or null)`, `onRange(first row, last row)`.
-    constructor(place, clock, marked, onCursor, onRange) {
-      Object.assign(this, { place, clock, marked, onCursor, onRange, rows: new Market.Rows(), lines: [], levels: [] });
+    // `onCursor(row or null)`, `onRange(first row, last row)`.
+    constructor(place, clock, onCursor, onRange) {
+      Object.assign(this, { place, clock, onCursor, onRange, rows: new Market.Rows(), lines: [], levels: [], marked: false });
       this._redraw = () => this.chart && this.draw(this.rows, this.lines, this.digits, this.chosen);
       scheme.addEventListener("change", this._redraw);
       calm.addEventListener("change", this._redraw);
@@ -38,6 +38,12 @@
         this._tellRange();
       });
       this._tellRange();
+    }
+
+    // Whether it bears the mark of the library's maker.
+    mark(marked) {
+      this.marked = marked;
+      if (this.chart) this.chart.applyOptions({ layout: { attributionLogo: marked } });
     }
 
     // Some rows are new or others; `rows` holds them already. False where all has to be drawn anew.

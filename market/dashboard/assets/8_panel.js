@@ -21,14 +21,14 @@
 
   Market.Panel = class {
     // `symbol`: key and name. `levels`: what was chosen before. `onLevels()`: another choice.
-    constructor(symbol, clock, marked, levels, onLevels) {
+    constructor(symbol, clock, levels, onLevels) {
       Object.assign(this, { symbol, clock, lines: [], digits: 2, rows: new Market.Rows(), range: [0, 0] });
       Object.assign(this, { place: "", fields: null, heard: null, state: "empty", waiting: new Set(), inSight: true });
       this.levels = new Market.Levels(clock, levels, () => { this._followLevels(); onLevels(); });
       this.legend = new Market.Legend();
       this.table = new Market.Table(symbol.name, clock, () => this._fill());
       this._build();
-      this.plot = new Market.Plot(this.at.plot, clock, marked, (row) => this._tell(row), (...range) => this._seen(...range));
+      this.plot = new Market.Plot(this.at.plot, clock, (row) => this._tell(row), (...range) => this._seen(...range));
       this.sight = new IntersectionObserver((seen) => {
         this.inSight = seen[seen.length - 1].isIntersecting;
         if (this.inSight && this.waiting && this.waiting.size) this._drawWaiting();
