@@ -117,19 +117,20 @@ class Stream:
                 return
 
     def _ready(self) -> bool:
-        return self._asked("readyz") is not None
+        return self.asked("readyz") is not None
 
     def _caught_up(self) -> bool:
-        told = self._asked("status")
+        told = self.asked("status")
         lag: list[dict[str, Any]] = json.loads(told)["lag"] if told else []
         return bool(lag) and not any(one["records"] for one in lag)
 
     def _why(self) -> str:
         """What it waits for, as far as it says."""
-        told = json.loads(self._asked("status") or b"{}")
+        told = json.loads(self.asked("status") or b"{}")
         return "; ".join(f"waiting for {one['for']}: {one['reason']}" for one in told.get("waiting", ())) or "no reason"
 
-    def _asked(self, what: str) -> bytes | None:
+    def asked(self, what: str) -> bytes | None:
+        """What its page answers to `readyz` or `status`; None where it does not, or not with 200."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/{what}", timeout=5) as answer:
                 found: bytes = answer.read()

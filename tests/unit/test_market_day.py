@@ -230,10 +230,13 @@ def test_one_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_one_that_is_not_ready_in_time_says_what_it_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "READY_WITHIN", 1.5)
-    with Process(tmp_path, "never-ready") as process, pytest.raises(Transient, match="waiting for MongoDB: away"):
+    with Process(tmp_path, "never-ready") as process:
         process.start()
-        process.wait_until_ready()
+        while process.asked("status") is None:
+            time.sleep(0.02)
+        monkeypatch.setattr(stream, "READY_WITHIN", 0.1)
+        with pytest.raises(Transient, match="waiting for MongoDB: away"):
+            process.wait_until_ready()
     assert process.none_is_left()
 
 
