@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOMAINS = {"transactions", "card_transactions", "loans", "stocks"}
-ANALYTICS = {"market"}
+ANALYTICS = {"market", "page_views"}
 SERVICES = {"bank_stream", "stream_consumer"}
 AROUND = {"migrations", "producers", "benchmarks", "tests", "demo", "orchestration"}
 OURS = {"pipeline", "bank", *AROUND, *SERVICES, *DOMAINS, *ANALYTICS}
@@ -87,6 +87,9 @@ ONLY = {
     "confluent_kafka": {f"pipeline/kafka/{name}.py" for name in ("arrivals", "errors", "lane", "reading")}
     | {f"pipeline/kafka/{name}.py" for name in ("letter_box", "sending", "topics")},
     "pymongo": {f"market/{name}.py" for name in ("mongo", "candle_rows", "kept")},
+    "ada_url": {"page_views/address.py"},
+    "crawlerdetect": {"page_views/robots.py"},
+    "crawleruseragents": {"page_views/robots.py"},
     "httpx": {"market/feed/twelve_data.py"},
     "exchange_calendars": {"market/calendar.py"},
     "flask": {"market/dashboard/web.py"},
@@ -155,6 +158,15 @@ def test_the_rules_of_the_market_know_no_stream_no_database_and_no_settings() ->
     found = {(rule, module) for rule in rules for module in imports(ROOT / f"market/{rule}.py")}
     assert {(rule, module) for rule, module in found if not module.startswith(allowed)} == set()
     assert {module.split(".")[1] for _, module in found if module.startswith("market.")} <= set(rules)
+
+
+def test_the_rules_of_page_views_know_no_stream_no_store_and_no_settings() -> None:
+    rules = ("address", "robots", "view")
+    libraries = ("ada_url", "crawlerdetect", "crawleruseragents", "msgspec", *sys.stdlib_module_names)
+    allowed = ("page_views", "pipeline.runtime.errors", *libraries)
+    found = {(rule, module) for rule in rules for module in imports(ROOT / f"page_views/{rule}.py")}
+    assert {(rule, module) for rule, module in found if not module.startswith(allowed)} == set()
+    assert {module.split(".")[1] for _, module in found if module.startswith("page_views.")} <= set(rules)
 
 
 @pytest.mark.parametrize("domain", sorted(DOMAINS | ANALYTICS))

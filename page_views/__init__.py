@@ -1,0 +1,1 @@
+"""Page views: clean events, windows with unique visitors, files of batches."""
