@@ -30,6 +30,8 @@ WITHIN = 240.0
 TOPICS = ("aapl", "msft")
 DISORDER = Disorder(shuffled=10, late=0.02, repeated=0.05, corrected=0.05, broken=0.05, unusual=0.1)
 COMMAND = [sys.executable, str(ROOT / "stream_analytics.py"), "candles"]
+DAYS = 12
+"""Enough for thirty strikes."""
 PIECE = 40
 """Records that are sent at a time, so that batches go on while something is killed."""
 
@@ -45,7 +47,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         self._sent = 0
-        self._made = list(candles(7, ("AAPL", "MSFT"), days_of(date(2023, 8, 25), 3), 390, DISORDER))
+        self._made = list(candles(7, ("AAPL", "MSFT"), days_of(date(2023, 8, 25), DAYS), 390, DISORDER))
         topics.create(self.broker.bootstrap, {name: 1 for topic in TOPICS for name in (topic, letters_of(topic))})
 
     def driver(self, checkpoint: str = "checkpoint") -> Process:
