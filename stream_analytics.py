@@ -43,6 +43,16 @@ def trades(environ: Mapping[str, str], *, console: bool = False) -> Composed:
     return settings, service(console=console)
 
 
+def page_views(environ: Mapping[str, str]) -> Composed:
+    """Page views of files and a topic into clean events and windows with unique users."""
+    from page_views.settings import ViewSettings
+
+    settings = ViewSettings.read(environ)
+    from page_views.service import service
+
+    return settings, service(settings)
+
+
 def run(settings: AnalyticsSettings, service: Service, stop: StopSignal, *, until_caught_up: bool) -> None:
     """Raises `PipelineError`."""
     from pipeline.structured.run import Engine
@@ -50,7 +60,7 @@ def run(settings: AnalyticsSettings, service: Service, stop: StopSignal, *, unti
     Engine(settings, service).run(stop, until_caught_up=until_caught_up)
 
 
-SERVICES: dict[str, Callable[..., Composed]] = {"candles": candles, "trades": trades}
+SERVICES: dict[str, Callable[..., Composed]] = {"candles": candles, "page-views": page_views, "trades": trades}
 
 
 def main() -> int:
@@ -62,8 +72,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.console and arguments.service != "trades":
         parser.error("--console is for trades")
-    more = {"console": True} if arguments.console else {}
-    compose = partial(SERVICES[arguments.service], os.environ, **more)
+    compose = partial(SERVICES[arguments.service], os.environ, **({"console": True} if arguments.console else {}))
     return exit_code(lambda stop: run(*compose(), stop, until_caught_up=arguments.until_caught_up))
 
 

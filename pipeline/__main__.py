@@ -10,7 +10,7 @@ import typer
 
 from pipeline.console.command_line import PROGRAM, command_line
 
-SERVICES: Final = ("bank_stream.operations", "market.operations")
+SERVICES: Final = ("bank_stream.operations", "market.operations", "page_views.operations")
 """Modules whose `COMMANDS` say what each service gives to the command line, and, where they have some, whose `SETTINGS`
 are those of programs without commands. The engine imports none of them by name."""
 

@@ -81,7 +81,7 @@ ONLY = {
     "pyspark": {"pipeline/dstream/stream.py", "pipeline/spark/context.py"}
     | {f"pipeline/structured/{name}.py" for name in ("batch", "letters", "query", "service", "session", "sink")}
     | {f"pipeline/structured/{name}.py" for name in ("source", "tasks")}
-    | {"market/trades.py"},
+    | {"market/trades.py", *(f"page_views/{name}.py" for name in ("carried", "service", "tasks"))},
     "py4j": {"pipeline/dstream/stream.py", "pipeline/spark/context.py"}
     | {f"pipeline/structured/{name}.py" for name in ("query", "run", "session")},
     "confluent_kafka": {f"pipeline/kafka/{name}.py" for name in ("arrivals", "errors", "lane", "reading")}
@@ -161,7 +161,7 @@ def test_the_rules_of_the_market_know_no_stream_no_database_and_no_settings() ->
 
 
 def test_the_rules_of_page_views_know_no_stream_no_store_and_no_settings() -> None:
-    rules = ("address", "robots", "view")
+    rules = ("address", "robots", "sessions", "view")
     libraries = ("ada_url", "crawlerdetect", "crawleruseragents", "msgspec", *sys.stdlib_module_names)
     allowed = ("page_views", "pipeline.runtime.errors", *libraries)
     found = {(rule, module) for rule in rules for module in imports(ROOT / f"page_views/{rule}.py")}

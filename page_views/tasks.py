@@ -1,0 +1,126 @@
+"""What tasks do with page views: records to views and letters, and views to those that begin a session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa  # type: ignore[import-untyped]
+from pyspark import TaskContext
+
+from page_views.sessions import Seen, told
+from page_views.view import View, clean, read
+from page_views.view import told as as_json
+from pipeline.runtime.errors import Rejected
+from pipeline.structured.service import LETTER
+
+WATERMARK: Final = "page_views.watermark"
+"""The property of a job that tells its tasks the batch's watermark, in ms."""
+VIEW: Final = "user STRING, at BIGINT, path STRING, source STRING, medium STRING"
+"""A view as windows need it; `at`: in seconds since the epoch."""
+READ: Final = LETTER
+"""A record that was read: a view in JSON by user, where there is no reason, or a letter."""
+TOLD: Final = f"{VIEW}, begins INT, begun BIGINT"
+MOST: Final = 5_000
+"""Rows that are told at once."""
+
+_VIEW: Final = pa.schema(
+    [("user", pa.string()), ("at", pa.int64()), *((name, pa.string()) for name in ("path", "source", "medium"))]
+)
+_READ: Final = pa.schema(
+    [
+        ("key", pa.binary()),
+        ("value", pa.binary()),
+        ("topic", pa.string()),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("timestamp", pa.timestamp("us", tz="UTC")),
+        *((name, pa.string()) for name in ("reason", "field", "error")),
+    ]
+)
+_TOLD: Final = pa.schema([*_VIEW, ("begins", pa.int32()), ("begun", pa.int64())])
+
+
+def in_time(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Views (columns `VIEW`) among records (columns value, arrived and fault) that are not late in this batch."""
+    context = TaskContext.get()
+    watermark = int((context.getLocalProperty(WATERMARK) if context else None) or 0)
+    for batch in batches:
+        rows = []
+        for value, arrived, fault in _tuples(batch):
+            try:
+                view = taken(value, arrived, fault, watermark)
+            except Rejected:
+                continue
+            found = view.address
+            rows.append((view.user, view.time, found.path, found.utm_source, found.utm_medium))
+        yield _columns(rows, _VIEW)
+
+
+def taken(value: bytes | None, arrived: int, fault: str | None, watermark: int) -> View:
+    """The view of a record. `fault`: of the file that the record stands for. Raises `Rejected`."""
+    if fault:
+        raise Rejected(fault)
+    view = read(value, arrived)
+    if view.time * 1000 < watermark:
+        raise Rejected("late", "time")
+    return view
+
+
+@dataclass(frozen=True)
+class Read:
+    """Records (columns key, value, topic, partition, offset, timestamp, arrived, fault, line) to columns `READ`."""
+
+    watermark: int
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield _columns([self._row(*row) for row in _tuples(batch)], _READ)
+
+    def _row(
+        self,
+        key: bytes | None,
+        value: bytes | None,
+        topic: str,
+        partition: int,
+        offset: int,
+        timestamp: object,
+        arrived: int,
+        fault: str | None,
+        line: str | None,
+    ) -> tuple[Any, ...]:
+        place = (topic, partition, offset, timestamp)
+        try:
+            view = taken(value, arrived, fault, self.watermark)
+        except Rejected as rejected:
+            came = None if value is None else clean(value)
+            return key, came, *place, rejected.reason, rejected.detail or None, line
+        return view.user.encode(), as_json(view), *place, None, None, None
+
+
+@dataclass(frozen=True)
+class Begins:
+    """Views and what is known from before (columns of `Seen`, by user and time) to columns `TOLD`."""
+
+    gap: int
+    until: int
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        rows: list[tuple[Any, ...]] = []
+        for one in told((Seen(*row) for batch in batches for row in _tuples(batch)), self.gap, self.until):
+            rows.append((*one.seen[:5], one.begins, one.begun))
+            if len(rows) == MOST:
+                yield _columns(rows, _TOLD)
+                rows = []
+        yield _columns(rows, _TOLD)
+
+
+def _tuples(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
+    return zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
+    columns = zip(*rows, strict=True) if rows else ([] for _ in schema)
+    arrays = [pa.array(column, kind.type) for column, kind in zip(columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -1,0 +1,172 @@
+"""Page views from a topic into clean events, windows and letters."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from page_views.batches import Batches
+from page_views.carried import Carried
+from page_views.service import PageViews, windows
+from pipeline.kafka.client import client_options
+from tests import topics
+from tests.integration import streaming
+from tests.integration.streaming import Trial, Watched
+from tests.page_views import told_again
+
+spark = pytest.fixture(scope="module", name="spark")(streaming.session)
+NOW = int(time.time())
+FIRST = 1_534_849_200
+"""2018-08-21T11:00:00Z."""
+GAP, LATENESS = 1200, 600
+
+
+class Views(Trial):
+    """Topics of page views, and a folder for batches of `size`."""
+
+    def __init__(self, spark: SparkSession, kafka: str, folder: Path, size: int = 5) -> None:
+        super().__init__(spark, kafka, folder, partitions=2)
+        self.aggregates, self.size = f"{self.writes}-aggregates", size
+        topics.create(kafka, {self.aggregates: 2})
+
+    def go(self, **settings: Any) -> Watched:
+        batches = Batches(self.folder / "batches", self.size, client_options(self.settings()), self.writes)
+        carried = Carried(self.settings().checkpoint_dir)
+        flow = PageViews(self.writes, self.aggregates, GAP, carried, batches)
+        return self.run(flow.apply, windows(LATENESS), **settings)
+
+    def windows(self) -> list[dict[str, Any]]:
+        return [json.loads(record.value or b"") for record in topics.read(self.kafka, self.aggregates)]
+
+    def files(self) -> dict[str, Any]:
+        return {path.name: json.loads(path.read_bytes()) for path in (self.folder / "batches").glob("[0-9]*.json")}
+
+
+@pytest.fixture
+def trial(spark: SparkSession, kafka: str, tmp_path: Path) -> Iterator[Views]:
+    yield Views(spark, kafka, tmp_path)
+
+
+def line(user: str, at: int, page: str = "/", query: str = "") -> bytes:
+    return f"{user},https://example.org{page}{query},{FIRST + at},Chrome,Linux,1920x1080".encode()
+
+
+def sent(values: Sequence[bytes], partition: int = 0) -> list[topics.Sent]:
+    return [topics.Sent(value, value.partition(b",")[0], partition, NOW * 1000) for value in values]
+
+
+NEWS = "?utm_source=News&utm_medium=mail"
+MORNING = (
+    line("ann", 10, "/a", NEWS),
+    line("bob", 20, "/a", NEWS),
+    line("ann", 200, "/b"),
+    line("ann", 290, "/a/", NEWS),
+    line("ann", 1490, "/a"),
+    line("bob", 1500, "/a"),
+    line("zoe", 2500, "/end"),
+)
+"""The last moves the watermark to 11:31:40."""
+
+
+def test_a_morning_that_a_person_can_check(trial: Views) -> None:
+    trial.put(sent(MORNING))
+    trial.go()
+    found = {
+        (one["start"][11:16], one["path"], one["utmSource"], one["utmMedium"]): (
+            one["views"],
+            one["uniqueUsers"],
+            one["sessions"],
+        )
+        for one in trial.windows()
+    }
+    assert found == {
+        ("11:00", "/a", "news", "mail"): (3, 2, 2),
+        ("11:00", "/b", None, None): (1, 1, 0),
+        ("11:20", "/a", None, None): (1, 1, 0),
+        ("11:25", "/a", None, None): (1, 1, 1),
+    }
+    first = topics.read(trial.kafka, trial.aggregates)[0]
+    assert first.key == json.loads(first.value or b"")["path"].encode()
+    assert list(json.loads(first.value or b"")) == [
+        "start", "end", "path", "utmSource", "utmMedium", "views", "uniqueUsers", "sessions", "sketch",
+    ]  # fmt: skip
+    views = topics.read(trial.kafka, trial.writes)
+    assert {(record.key or b"").decode() for record in views} == {"ann", "bob", "zoe"}
+    assert all(json.loads(record.value or b"")["anonymousUserId"].encode() == record.key for record in views)
+    assert len(views) == 7
+    assert trial.letters() == []
+    assert {name: one["unique users"] for name, one in trial.files().items()}.keys() == {"1.json"}
+
+
+def test_what_is_no_view_is_a_letter_without_its_password_and_costs_no_good_one_its_place(trial: Views) -> None:
+    bad: dict[bytes, str] = {
+        b"": "empty",
+        b"\xff\xfe,x": "not_utf8",
+        b"u,/relative,1534849200,Chrome,Linux,1x1": "bad_address",
+        b"u,https://example.org/,1534849200,Googlebot,Linux,1x1": "robot",
+        b"u,https://example.org/,1534849200000,Chrome,Linux,1x1": "far_ahead",
+    }
+    trial.put(sent([*MORNING[:3], *bad, b"u,ftp://me:secret@example.org/,1534849200,Chrome,Linux,1x1", *MORNING[3:]]))
+    trial.put([topics.Sent(None, b"ann", 1, NOW * 1000)])
+    trial.go()
+    letters = {letter.value: letter.headers["reason"] for letter in trial.letters()}
+    told: dict[bytes | None, bytes] = {value: reason.encode() for value, reason in bad.items()}
+    assert letters == told | {
+        b"u,ftp://example.org/,1534849200,Chrome,Linux,1x1": b"not_http",
+        None: b"no_value",
+    }
+    assert len(trial.letters()) == len(bad) + 2
+    assert len(trial.out()) == 7
+
+
+def test_a_view_behind_the_watermark_is_a_letter_and_nothing_else(trial: Views) -> None:
+    trial.put(sent(MORNING))
+    trial.go()
+    before = trial.windows()
+    late, just = line("late", 1899, "/late"), line("just", 1900, "/just")
+    trial.put(sent([late, just, line("zoe", 9000)]))
+    trial.go()
+    assert [(letter.value, letter.headers["reason"]) for letter in trial.letters()] == [(late, b"late")]
+    assert all(b"/late" not in (value or b"") for value in trial.out())
+    after = trial.windows()
+    assert [one for one in after if one in before] == before
+    new = {(one["path"], one["start"][11:16]): one["views"] for one in after if one not in before}
+    assert new == {("/just", "11:30"): 1, ("/end", "11:40"): 1}
+
+
+def many(rng: Random, number: int) -> list[bytes]:
+    return [
+        line(f"u{rng.randrange(40)}", at, rng.choice(("/", "/a", "/b")), rng.choice(("", NEWS, "?utm_source=x")))
+        for at in sorted(rng.randrange(20_000) for _ in range(number))
+    ]
+
+
+def test_views_that_are_shuffled_within_the_watermark_end_as_in_order_however_batches_are_cut(trial: Views) -> None:
+    rng = Random(4)
+    views = many(rng, 2000)
+    shuffled = [views[number] for _, number in sorted((n + rng.randrange(50), n) for n in range(len(views)))]
+    trial.put(sent(shuffled))
+    trial.put(sent([line("end", 40_000)]))
+    trial.go(MAX_RECORDS_PER_BATCH="500")
+    expected = told_again.windows(views, GAP)
+    assert told_again.differences(trial.windows(), expected) == []
+    assert len(expected) > 100
+    assert trial.letters() == []
+    assert trial.files().keys() == {f"{number}.json" for number in range(1, 401)}
+
+
+def test_a_lost_checkpoint_repeats_neither_letters_nor_views_nor_windows_nor_files(trial: Views) -> None:
+    trial.put(sent([*MORNING, b"bad"]))
+    trial.go()
+    first = (trial.out(), trial.windows(), len(trial.letters()), trial.files())
+    shutil.rmtree(trial.folder / "checkpoint")
+    trial.go(MAX_RECORDS_PER_BATCH="3")
+    assert (trial.out(), trial.windows(), len(trial.letters()), trial.files()) == first
