@@ -1,4 +1,4 @@
-"""The command line: `python -m demo` is the money's, `market`, `candles` and `trades` are the analytics'.
+"""The command line: `python -m demo` is the money's, `market`, `candles`, `trades`, `page-views` the analytics'.
 
 These are there where their packages are: `make demo SERVICE=market` installs them.
 """
@@ -125,10 +125,12 @@ def _keep(here: Stage, console: Console) -> None:
 
 if find_spec("confluent_kafka"):
     from demo.market import play_candles, play_market, play_trades
+    from demo.page_views import play_page_views
 
     app.command("market")(play_market)
     app.command("candles")(play_candles)
     app.command("trades")(play_trades)
+    app.command("page-views")(play_page_views)
 
 if __name__ == "__main__":
     app()

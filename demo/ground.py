@@ -14,6 +14,7 @@ from typing import Any, Final
 from demo.stage import forget_surroundings
 from market.feed.settings import FeedSettings
 from market.settings import IndicatorSettings, MongoSettings
+from page_views.settings import ViewSettings
 from pipeline.settings.analytics import AnalyticsSettings
 from tests.kafka import Broker, broker
 from tests.mongo import Mongo, database
@@ -50,7 +51,7 @@ class Ground:
 def ground() -> Iterator[Ground]:
     """A Kafka broker and a database, ended with the context. Raises RuntimeError, which says what is missing."""
     forget_surroundings()
-    for group in (AnalyticsSettings, FeedSettings, MongoSettings, IndicatorSettings):
+    for group in (AnalyticsSettings, ViewSettings, FeedSettings, MongoSettings, IndicatorSettings):
         for name in group.model_fields:
             os.environ.pop(name.upper(), None)
     with TemporaryDirectory(prefix="demo-", ignore_cleanup_errors=True) as name, ExitStack() as running:

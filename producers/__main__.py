@@ -1,6 +1,7 @@
 """The command line: `python -m producers bank`, then `python -m producers traffic`.
 
-`candles`, `trades` and `provider` are there where the packages of the analytics are (`make setup` installs them).
+`candles`, `trades`, `provider` and `page-views` are there where the packages of the analytics are, which `make setup`
+installs.
 """
 
 from __future__ import annotations
@@ -179,10 +180,11 @@ def _explained() -> Iterator[None]:
 
 
 if find_spec("confluent_kafka"):
-    from producers.market import send_candles, send_trades, stand_in
+    from producers.market import send_candles, send_page_views, send_trades, stand_in
 
     app.command("candles")(send_candles)
     app.command("trades")(send_trades)
+    app.command("page-views")(send_page_views)
     app.command("provider")(stand_in)
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The commands `candles`, `trades` and `provider`: records into topics, and a stand-in for the feed to ask."""
+"""The commands `candles`, `trades`, `page-views`, `provider`: records into topics, a stand-in for the feed to ask."""
 
 from __future__ import annotations
 
@@ -29,8 +29,11 @@ from pipeline.settings.kafka import BrokerSettings
 from producers.candles import MINUTES, Disorder, candles, days_of
 from producers.kafka import Delivered, DeliveryError, abort, deliver
 from producers.made import Made
+from producers.page_views import HEADER, page_views
+from producers.page_views import TOPIC as PAGE_VIEWS
+from producers.page_views import Mishaps as ViewMishaps
 from producers.provider import KEY, Provider, standing_in
-from producers.trades import TOPIC, Mishaps, late_demonstration, trades
+from producers.trades import TOPIC, Mishaps, late_demonstration, milliseconds, trades
 
 STOCKS: Final = "AAPL,MSFT,AMZN,GOOG,META,NVDA,TSLA,AMC,GME,BTC/USD"
 FRIDAY: Final = datetime(2023, 8, 25)
@@ -126,6 +129,46 @@ def send_trades(
     console.print(f"seed {seed}")
 
 
+def send_page_views(
+    visitors: Annotated[int, typer.Option(min=1, help="How many visitors there are.")] = 500,
+    begin: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%dT%H:%M:%S"], help="Event time of the first, UTC.")
+    ] = OPENING,
+    seconds: Annotated[float, typer.Option(min=1, help="Seconds of event time.")] = 3600.0,
+    shuffled: Annotated[float, typer.Option(min=0, help="Seconds by which a view may be overtaken.")] = 120.0,
+    unusual: Annotated[float, typer.Option(min=0, max=1, help="Share that is written unusually, and right.")] = 0.1,
+    broken: Annotated[
+        float, typer.Option(min=0, max=1, help="Broken ones beside the good, as a share of them.")
+    ] = 0.02,
+    robots: Annotated[float, typer.Option(min=0, max=1, help="Views of robots beside them, as a share.")] = 0.02,
+    folder: Annotated[
+        Path | None, typer.Option(help="A folder to drop them into as one file, instead of the topic.")
+    ] = None,
+    rate: Rate = None,
+    partitions: Annotated[int, typer.Option(min=1, help="Of the topic, where it is made.")] = 4,
+    aborted: Aborted = 0,
+    note: Note = None,
+    seed: Seed = None,
+) -> None:
+    """Send page views to the topic `page_views_raw`, which is made where it is missing, or drop them as a file.
+
+    Uses KAFKA_BROKERS and the other KAFKA_… settings, as the services do.
+
+        python -m producers page-views --visitors 5000 --seconds 86400 --seed 7
+
+        python -m producers page-views --folder /var/spool/page-views
+    """
+    seed = _seed(seed)
+    mishaps = ViewMishaps(shuffled, unusual, broken, robots)
+    source = list(page_views(seed, visitors, milliseconds(begin.replace(tzinfo=UTC)) // 1000, seconds, mishaps))
+    with _explained():
+        if folder:
+            _drop(folder / f"views-{seed}.csv", [made.value for made in source if made.value is not None])
+        else:
+            _send(source, [PAGE_VIEWS], partitions, rate, aborted, note)
+    console.print(f"seed {seed}")
+
+
 def stand_in(
     symbols: Symbols = STOCKS,
     port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0: any.")] = 8900,
@@ -152,6 +195,14 @@ def stand_in(
         with standing_in(made, port) as url, suppress(KeyboardInterrupt):
             console.print(f"TWELVE_DATA_URL={url} TWELVE_DATA_KEY={KEY}", soft_wrap=True)
             threading.Event().wait()
+
+
+def _drop(path: Path, lines: Sequence[bytes]) -> None:
+    """The file appears whole."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_bytes(b"".join(line.rstrip(b"\r\n") + b"\n" for line in (HEADER, *lines)))
+    new.replace(path)
+    console.print(f"{len(lines):,} lines in {path}", soft_wrap=True)
 
 
 def _demonstrate(name: str, begin: datetime, partitions: int, pause: float, note: Path | None) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as sql
 
 from page_views.batches import Batches
 from page_views.carried import Carried
@@ -45,6 +46,13 @@ class Views(Trial):
 
     def windows(self) -> list[dict[str, Any]]:
         return [json.loads(record.value or b"") for record in topics.read(self.kafka, self.aggregates)]
+
+    def unique_users(self, path: str) -> int:
+        """Of all windows of a path together, by their sketches."""
+        sketches = [(one["sketch"],) for one in self.windows() if one["path"] == path]
+        frame = self.spark.createDataFrame(sketches, "sketch STRING")
+        merged = frame.select(sql.hll_sketch_estimate(sql.hll_union_agg(sql.unbase64("sketch"))).alias("users"))
+        return int(merged.collect()[0].users)
 
     def files(self) -> dict[str, Any]:
         return {path.name: json.loads(path.read_bytes()) for path in (self.folder / "batches").glob("[0-9]*.json")}
@@ -93,6 +101,7 @@ def test_a_morning_that_a_person_can_check(trial: Views) -> None:
         ("11:20", "/a", None, None): (1, 1, 0),
         ("11:25", "/a", None, None): (1, 1, 1),
     }
+    assert trial.unique_users("/a") == 2, "of three windows together"
     first = topics.read(trial.kafka, trial.aggregates)[0]
     assert first.key == json.loads(first.value or b"")["path"].encode()
     assert list(json.loads(first.value or b"")) == [

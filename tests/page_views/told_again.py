@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -35,15 +36,20 @@ def windows(lines: Iterable[bytes], gap: int) -> dict[Key, Numbers]:
 
     The newest view that there is beyond them has to be late enough to close them all.
     """
-    views = [_view(line) for line in lines]
+    views = list(map(view, lines))
     begins = _begins(views, gap)
     users: dict[Key, list[str]] = defaultdict(list)
     sessions: dict[Key, int] = defaultdict(int)
-    for view in views:
-        users[_key(view)].append(view.user)
-    for view in begins:
-        sessions[_key(view)] += 1
+    for one in views:
+        users[_key(one)].append(one.user)
+    for one in begins:
+        sessions[_key(one)] += 1
     return {key: Numbers(len(found), len(set(found)), sessions[key]) for key, found in users.items()}
+
+
+def seconds(written: str) -> int:
+    """A moment, as it is told, in seconds since the epoch."""
+    return int(datetime.fromisoformat(written).timestamp())
 
 
 def differences(found: Iterable[Mapping[str, Any]], expected: Mapping[Key, Numbers]) -> list[str]:
@@ -64,7 +70,9 @@ def differences(found: Iterable[Mapping[str, Any]], expected: Mapping[Key, Numbe
     return [*lines, *(f"{key} is missing" for key in expected.keys() - seen)]
 
 
-class _View(NamedTuple):
+class View(NamedTuple):
+    """`at`: in whole seconds since the epoch."""
+
     user: str
     at: int
     path: str
@@ -72,26 +80,27 @@ class _View(NamedTuple):
     medium: str | None
 
 
-def _view(line: bytes) -> _View:
-    user, url, at, *_ = line.decode().split(",")
+def view(line: bytes) -> View:
+    """What a good line says."""
+    user, url, at, *_ = next(csv.reader([line.decode().rstrip()]))
     address = urlsplit(url)
     named = {name.lower(): values[0].strip().lower() for name, values in parse_qs(address.query).items()}
     path = address.path.rstrip("/") or "/"
-    return _View(user, int(float(at)), path, named.get("utm_source") or None, named.get("utm_medium") or None)
+    return View(user, int(float(at)), path, named.get("utm_source") or None, named.get("utm_medium") or None)
 
 
-def _begins(views: Iterable[_View], gap: int) -> list[_View]:
+def _begins(views: Iterable[View], gap: int) -> list[View]:
     found = []
     last: dict[str, tuple[int, int]] = {}
-    for view in sorted(views, key=lambda view: (view[0], view[1], view[2], view[3] or "", view[4] or "")):
-        before, begun = last.get(view.user, (None, view.at))
-        if before is None or view.at - before > gap or view.at - begun >= DAY:
-            found.append(view)
-            begun = view.at
-        last[view.user] = (view.at, begun)
+    for one in sorted(views, key=lambda one: (one[0], one[1], one[2], one[3] or "", one[4] or "")):
+        before, begun = last.get(one.user, (None, one.at))
+        if before is None or one.at - before > gap or one.at - begun >= DAY:
+            found.append(one)
+            begun = one.at
+        last[one.user] = (one.at, begun)
     return found
 
 
-def _key(view: _View) -> Key:
-    start = datetime.fromtimestamp(view.at // LENGTH * LENGTH, UTC)
-    return Key(f"{start:%Y-%m-%dT%H:%M:%S}.000Z", view.path, view.source, view.medium)
+def _key(one: View) -> Key:
+    start = datetime.fromtimestamp(one.at // LENGTH * LENGTH, UTC)
+    return Key(f"{start:%Y-%m-%dT%H:%M:%S}.000Z", one.path, one.source, one.medium)
