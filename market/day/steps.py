@@ -12,7 +12,8 @@
 | caught-up  | waits until all of that is in the database                                       |
 | stop       | lets the stream finish and end                                                   |
 
-After a step that failed no stream runs. Whatever was sent is in the topics and is read by the next start.
+A session that is over is made whole in the same way. After a step that failed no stream runs: whatever was sent is in
+the topics, and is read by the next start.
 """
 
 from __future__ import annotations
@@ -57,14 +58,19 @@ def run(settings: DaySettings, environ: Mapping[str, str], stop: StopSignal, str
 
 
 def todays(settings: DaySettings) -> Session | None:
-    """The session that goes on, or is still to come today; None, and said, where there is none. Raises `Fatal`."""
+    """The session that goes on, else today's, also once it is over, since some of it may be missing.
+
+    None, and said, where there is none. Raises `Fatal`.
+    """
     clock: Clock = settings.market_clock
     now = clock.moment()
-    session = Calendar(settings.market_calendar).next(now)
-    opens = f"{session.opens:%Y-%m-%d %H:%M} UTC"
-    if session.opens > now and session.day != now.astimezone(settings.market_zone).date():
-        log.info("closed", exchange=settings.market_calendar, opens=opens)
+    calendar = Calendar(settings.market_calendar)
+    next_one = calendar.next(now)
+    session = next_one if next_one.opens <= now else calendar.session(now.astimezone(settings.market_zone).date())
+    if session is None:
+        log.info("closed", exchange=settings.market_calendar, opens=f"{next_one.opens:%Y-%m-%d %H:%M} UTC")
         return None
+    opens = f"{session.opens:%Y-%m-%d %H:%M} UTC"
     log.info("open today", exchange=settings.market_calendar, opens=opens, closes=f"{session.closes:%H:%M} UTC")
     return session
 

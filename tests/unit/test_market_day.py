@@ -127,7 +127,6 @@ def test_it_ends_when_the_exchange_closes_summer_and_winter(
     ("moment", "opens"),
     [
         ("2026-11-26T14:00:00Z", "2026-11-27 14:30 UTC"),  # Thanksgiving
-        ("2026-11-27T18:00:30Z", "2026-11-30 14:30 UTC"),  # after the half day's close
         ("2026-12-25T14:00:00Z", "2026-12-28 14:30 UTC"),
         ("2026-11-28T14:00:00Z", "2026-11-30 14:30 UTC"),
     ],
@@ -138,6 +137,11 @@ def test_a_day_without_a_session_starts_nothing_and_says_when_the_next_one_is(
     with structlog.testing.capture_logs() as said:
         assert play(settings=at(moment)).did == []
     assert [line["opens"] for line in said if line["event"] == "closed"] == [opens]
+
+
+def test_a_day_that_is_over_is_made_whole(play: Callable[..., Recorded]) -> None:
+    """Killed before the close, and run again after it."""
+    assert play(settings=at("2026-11-27T18:00:30Z")).did == DONE
 
 
 @pytest.mark.parametrize("step", ["topics", "stream", "ready", "warm-start", "opening", "caught-up", "stop"])
