@@ -15,6 +15,7 @@ STARTED_AGAIN = "kill -9 in the middle of it, and started again"
 pytestmark = pytest.mark.timeout(600)  # Spark starts three times
 
 
+@pytest.mark.soak  # test_demo_trading_day has the same, and more
 def test_candles_end_as_a_batch_computation_although_the_service_was_killed(tmp_path: Path) -> None:
     with demo(tmp_path, "candles", "--minutes", "45", "--seconds", "8", "--symbols", "AAPL,BTC/USD") as running:
         assert running.wait(500) == 0, running.text

@@ -14,6 +14,7 @@ from tests.topics import Sent, produce, read
 pytestmark = pytest.mark.timeout(600)  # Spark starts three times
 
 
+@pytest.mark.soak  # a minute and a half; test_page_views_killed is as hard on the service
 def test_a_window_that_no_view_has_made_is_found_and_is_all_that_fails_the_demo(tmp_path: Path) -> None:
     with demo(tmp_path, "page-views", "--visitors", "30", "--seconds", "8") as running:
         running.wait_for("a view comes a day late", 500)
