@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
@@ -16,20 +16,7 @@ from pipeline.kafka.places import Place
 from pipeline.kafka.reading import Range, Read
 from pipeline.kafka.reading import read as records
 from pipeline.runtime.errors import Rejected
-
-SCHEMA: Final = pa.schema(
-    [
-        ("key", pa.binary()),
-        ("value", pa.binary()),
-        ("topic", pa.string()),
-        ("partition", pa.int32()),
-        ("offset", pa.int64()),
-        ("timestamp", pa.timestamp("us", tz="UTC")),
-        ("reason", pa.string()),
-        ("field", pa.string()),
-        ("error", pa.string()),
-    ]
-)
+from pipeline.structured.tasks import LETTERS, columns
 
 MOST_LETTERS, MOST_BYTES = 1_000, 8 << 20
 """What is told at once."""
@@ -99,10 +86,10 @@ class Letters:
                 piece.append(letter)
                 size += len(record.value or b"")
                 if len(piece) == MOST_LETTERS or size > MOST_BYTES:
-                    yield _columns(piece)
+                    yield columns(piece, LETTERS)
                     piece, size = [], 0
         if piece:
-            yield _columns(piece)
+            yield columns(piece, LETTERS)
 
     def _letter(self, record: Read) -> tuple[Any, ...] | None:
         told = self.condemned.get((record.topic, record.partition, record.offset))
@@ -140,9 +127,3 @@ def _ranges(dealt: Dealt, numbers: Iterable[pa.RecordBatch]) -> dict[Place, Rang
     """Of the tasks whose numbers are given."""
     tasks = (number for batch in numbers for number in batch.column(0).to_pylist())
     return {place: wanted for task in tasks for place, wanted in dealt[task].items()}
-
-
-def _columns(letters: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
-    columns = zip(*letters, strict=True)
-    arrays = [pa.array(column, kind.type) for column, kind in zip(columns, SCHEMA, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from page_views.view import View, clean, read
 from page_views.view import told as as_json
 from pipeline.runtime.errors import Rejected
 from pipeline.structured.service import LETTER
+from pipeline.structured.tasks import LETTERS, columns
 
 WATERMARK: Final = "page_views.watermark"
 """The property of a job that tells its tasks the batch's watermark, in ms."""
@@ -27,17 +28,6 @@ MOST: Final = 5_000
 
 _VIEW: Final = pa.schema(
     [("user", pa.string()), ("at", pa.int64()), *((name, pa.string()) for name in ("path", "source", "medium"))]
-)
-_READ: Final = pa.schema(
-    [
-        ("key", pa.binary()),
-        ("value", pa.binary()),
-        ("topic", pa.string()),
-        ("partition", pa.int32()),
-        ("offset", pa.int64()),
-        ("timestamp", pa.timestamp("us", tz="UTC")),
-        *((name, pa.string()) for name in ("reason", "field", "error")),
-    ]
 )
 _TOLD: Final = pa.schema([*_VIEW, ("begins", pa.int32()), ("begun", pa.int64())])
 
@@ -55,7 +45,7 @@ def in_time(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
                 continue
             found = view.address
             rows.append((view.user, view.time, found.path, found.utm_source, found.utm_medium))
-        yield _columns(rows, _VIEW)
+        yield columns(rows, _VIEW)
 
 
 def taken(value: bytes | None, arrived: int, fault: str | None, watermark: int) -> View:
@@ -76,7 +66,7 @@ class Read:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield _columns([self._row(*row) for row in _tuples(batch)], _READ)
+            yield columns([self._row(*row) for row in _tuples(batch)], LETTERS)
 
     def _row(
         self,
@@ -111,16 +101,10 @@ class Begins:
         for one in told((Seen(*row) for batch in batches for row in _tuples(batch)), self.gap, self.until):
             rows.append((*one.seen[:5], one.begins, one.begun))
             if len(rows) == MOST:
-                yield _columns(rows, _TOLD)
+                yield columns(rows, _TOLD)
                 rows = []
-        yield _columns(rows, _TOLD)
+        yield columns(rows, _TOLD)
 
 
 def _tuples(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
     return zip(*(column.to_pylist() for column in batch.columns), strict=True)
-
-
-def _columns(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
-    columns = zip(*rows, strict=True) if rows else ([] for _ in schema)
-    arrays = [pa.array(column, kind.type) for column, kind in zip(columns, schema, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pyarrow as pa  # type: ignore[import-untyped]
 from pyspark import TaskContext
@@ -18,6 +18,27 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 T = TypeVar("T")
+LETTERS: Final = pa.schema(
+    [
+        ("key", pa.binary()),
+        ("value", pa.binary()),
+        ("topic", pa.string()),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("timestamp", pa.timestamp("us", tz="UTC")),
+        ("reason", pa.string()),
+        ("field", pa.string()),
+        ("error", pa.string()),
+    ]
+)
+"""The columns of `service.LETTER`, as a task writes them."""
+
+
+def columns(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
+    """Rows, which may be none, as a task hands them on."""
+    found = zip(*rows, strict=True) if rows else ([] for _ in schema)
+    arrays = [pa.array(column, kind.type) for column, kind in zip(found, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def reports(frame: DataFrame, work: Callable[[int, Iterator[pa.RecordBatch]], T]) -> list[T]:
