@@ -25,6 +25,7 @@ TOKEN = "of-market-day"
 NAMESPACE = "market"
 SEEN_AFTER = 0.05
 """Seconds until the controller has seen a change; pods come and go then."""
+NEVER = 1e9
 READY_AFTER = 0.3
 CLOSE = 0
 """In the place of a status: the connection is closed without an answer."""
@@ -40,6 +41,7 @@ class Deployment:
     generation: int = 1
     version: int = 1
     owners: dict[str, int] = field(default_factory=lambda: {"kubectl": 0})
+    seen_after: float = SEEN_AFTER
     ready_after: float = READY_AFTER
     stuck: bool = False
     trouble: str = ""
@@ -180,7 +182,7 @@ class Handler(BaseHTTPRequestHandler):
 def told(name: str, one: Deployment) -> dict[str, Any]:
     """As the API tells it. Its status lags behind, as a controller's does."""
     passed = time.monotonic() - one.changed
-    seen = passed >= SEEN_AFTER
+    seen = passed >= one.seen_after
     there = one.replicas if seen and not (one.stuck and not one.replicas) else one.before
     ready = there if seen and passed >= one.ready_after and not one.trouble else 0
     up = {"type": "Available", "status": str(ready == one.replicas), "lastTransitionTime": "2026-11-27T14:20:00Z"}

@@ -10,7 +10,7 @@ import pytest
 
 from orchestration import deployments
 from orchestration.deployments import Deployments
-from orchestration.tests.cluster import CLOSE, Cluster, lead_to, running
+from orchestration.tests.cluster import CLOSE, NEVER, READY_AFTER, SEEN_AFTER, Cluster, lead_to, running
 from pipeline.runtime.errors import Halted, Transient
 
 
@@ -34,8 +34,10 @@ def ours(cluster: Cluster) -> Deployments:
 
 
 def test_one_that_is_started_is_waited_for_until_its_pod_is_ready(cluster: Cluster, ours: Deployments) -> None:
+    cluster.deployments["candles"].ready_after = NEVER
     ours.scale("candles", 1)
     assert not ours.look("candles").ready
+    cluster.deployments["candles"].ready_after = READY_AFTER
     ours.wait_until_ready(["candles"], 5)
     assert ours.look("candles").ready
     assert cluster.replicas() == {"candles": 1, "dashboard": 0, "feed": 0}
@@ -44,9 +46,11 @@ def test_one_that_is_started_is_waited_for_until_its_pod_is_ready(cluster: Clust
 def test_one_whose_change_was_not_seen_yet_is_neither_ready_nor_stopped(cluster: Cluster, ours: Deployments) -> None:
     ours.scale("candles", 1)
     ours.wait_until_ready(["candles"], 5)
+    cluster.deployments["candles"].seen_after = NEVER
     ours.scale("candles", 0)
     found = ours.look("candles")
     assert (found.ready, found.gone) == (False, False)
+    cluster.deployments["candles"].seen_after = SEEN_AFTER
     ours.stop(["candles"], 5)
     found = ours.look("candles")
     assert (found.ready, found.gone) == (False, True)
