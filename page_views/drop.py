@@ -155,7 +155,7 @@ class DropFolder:
         """The lane, and all marks, once nobody else can set one."""
         if self._lane is None:
             self._topics.make([self._marks_topic], 1, self._replication, CONFIG)
-            lane = Lane(f"page-views.{self._marks_topic}", self._client)
+            lane = Lane(f"page-views.{self._marks_topic}", self._client, self._marks_topic)
             self._marks = dict(self._found())
             self._lane = lane
         return self._lane

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from random import Random
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from tests import topics
 from tests.kafka import admin
@@ -52,6 +52,16 @@ def make(bootstrap: str, names: Iterable[str], partitions: int = 1) -> None:
     client = admin(bootstrap)
     while not set(names) <= client.list_topics(timeout=60).topics.keys():
         time.sleep(0.5)
+
+
+def settle(bootstrap: str, topic: str) -> None:
+    """A transaction: a new broker takes a second to make the topics that it keeps transactions and groups in."""
+    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": "first"})
+    producer.init_transactions(60)
+    producer.begin_transaction()
+    group = Consumer({"bootstrap.servers": bootstrap, "group.id": "first"}).consumer_group_metadata()
+    producer.send_offsets_to_transaction([TopicPartition(topic, 0, 0)], group, 60)
+    producer.commit_transaction(60)
 
 
 def fill(bootstrap: str, topic: str, values: Iterable[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,8 +18,25 @@ SERVICE = (sys.executable, "stream_analytics.py")
 PATIENCE = 1800.0
 
 
+class Run(Job):
+    """A job that can be held still."""
+
+    def __init__(self, log: Path, started: float, process: Process) -> None:
+        super().__init__(log, started)
+        self._process = process
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nothing of it runs within."""
+        self._process.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.signal(signal.SIGCONT)
+
+
 @contextmanager
-def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[Job]:
+def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[Run]:
     """A process that logs a line for each event; ended with the context."""
     with TemporaryDirectory(prefix="run-") as folder:
         log = Path(folder) / "log"
@@ -27,7 +45,7 @@ def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[
         started = time.monotonic()
         process.start()
         try:
-            yield Job(log, started)
+            yield Run(log, started, process)
         finally:
             process.stop()
 

@@ -73,15 +73,20 @@ class Mark:
 
 
 class Lane:
-    """Made where this process is to write to the lane `name`: shuts out whoever had it. Raises `PipelineError`."""
+    """Made where this process is to write to the lane `name`: shuts out whoever had it. Raises `PipelineError`.
 
-    def __init__(self, name: str, client: Mapping[str, Any]) -> None:
+    `topic`: one that is there.
+    """
+
+    def __init__(self, name: str, client: Mapping[str, Any], topic: str) -> None:
         self._name = name
         self._marks: dict[Place, Mark] = {}
         self._asked: set[Place] = set()
         self._held_rows = self._held_bytes = 0
         with by_fate(f"lane {name}"):
             self._producer = Producer({**client, **PRODUCER, "transactional.id": name})
+            # Before any broker has answered, a producer finds no coordinator, and looks again half a second later.
+            self._producer.list_topics(topic, PATIENCE)
             self._producer.init_transactions(PATIENCE)
             # An administrator could ask a group too, but crashes the process where the group's coordinator is moving.
             self._consumer = Consumer({**client, "group.id": name})

@@ -86,7 +86,7 @@ class Lanes:
         name = f"{self.name}.{lane}-of-{self.count}"
         held = _held.pop(name, None)
         if held is None or held.last != (self.run, self.number - 1):
-            held = _Held(Lane(name, self.client), ("", 0))
+            held = _Held(Lane(name, self.client, next(iter(self.identities))), ("", 0))
         written = self._written(held.lane, lane, chain([] if first is None else [first], numbered))
         _held[name] = _Held(held.lane, (self.run, self.number))
         return written

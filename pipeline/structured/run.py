@@ -25,6 +25,7 @@ from pipeline.structured.outputs import Outputs
 from pipeline.structured.query import Query
 from pipeline.structured.service import Service
 from pipeline.structured.session import build_session
+from pipeline.structured.warming import warm_up
 
 LOOK = 0.2
 """Seconds between two looks at the queries."""
@@ -95,6 +96,7 @@ class Engine:
         )
         stop.listen()  # SparkContext has taken SIGINT
         heed_signals_of_jvm(session.sparkContext, stop)
+        warming = warm_up(session)
         try:
             if service.prepare:
                 service.prepare(session)
@@ -120,6 +122,7 @@ class Engine:
             raise Fatal(f"Spark's JVM has died ({type(error).__name__})") from error
         finally:
             self._health.stops()
+            warming.join()
             session.stop()
 
     def _lead(self, queries: Sequence[Query], stop: StopSignal) -> None:

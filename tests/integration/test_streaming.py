@@ -28,6 +28,7 @@ from pipeline.runtime.errors import Fatal, Transient
 from pipeline.structured.batch import RunningBatch
 from pipeline.structured.beginning import found_losses
 from pipeline.structured.service import Batch
+from pipeline.structured.warming import warm_up
 from tests import topics
 from tests.integration import streaming
 from tests.integration.streaming import Trial, bad, copied, good, look, numbers
@@ -43,6 +44,21 @@ def trial(spark: SparkSession, kafka: str, tmp_path: Path) -> Trial:
 
 def in_order(values: Iterable[bytes | None]) -> list[bytes]:
     return sorted((value for value in values if value is not None), key=int)
+
+
+def test_workers_have_imported_what_tasks_write_with_before_any_batch(spark: SparkSession) -> None:
+    def look_at_itself(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import sys
+
+        for batch in batches:
+            yield batch.set_column(0, "id", pa.array([int("pipeline.kafka.lane" in sys.modules)] * batch.num_rows))
+
+    def ready() -> list[int]:
+        return [row.id for row in spark.range(0, 2, 1, 2).mapInArrow(look_at_itself, "id BIGINT").collect()]
+
+    assert ready() == [0, 0]
+    warm_up(spark).join()
+    assert ready() == [1, 1]
 
 
 def test_a_lost_checkpoint_repeats_neither_rows_nor_letters(trial: Trial) -> None:

@@ -80,10 +80,10 @@ AWS = {
 ONLY = {
     "pyspark": {"pipeline/dstream/stream.py", "pipeline/spark/context.py"}
     | {f"pipeline/structured/{name}.py" for name in ("batch", "letters", "query", "service", "session", "sink")}
-    | {f"pipeline/structured/{name}.py" for name in ("source", "tasks")}
+    | {f"pipeline/structured/{name}.py" for name in ("source", "tasks", "warming")}
     | {"market/trades.py", *(f"page_views/{name}.py" for name in ("carried", "service", "tasks"))},
     "py4j": {"pipeline/dstream/stream.py", "pipeline/spark/context.py"}
-    | {f"pipeline/structured/{name}.py" for name in ("query", "run", "session")},
+    | {f"pipeline/structured/{name}.py" for name in ("query", "run", "session", "warming")},
     "confluent_kafka": {f"pipeline/kafka/{name}.py" for name in ("arrivals", "errors", "lane", "reading")}
     | {f"pipeline/kafka/{name}.py" for name in ("letter_box", "sending", "topics")},
     "pymongo": {f"market/{name}.py" for name in ("mongo", "candle_rows", "kept")},
