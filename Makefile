@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 WORKERS ?= 4
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
-.PHONY: help setup setup-money setup-demo setup-market unit test mysql airflow check lint types format lock demo cluster run dashboard bench soak deploy teardown clean
+.PHONY: help setup setup-money setup-demo setup-market unit test mysql airflow check lint types format lock demo cluster run dashboard bench soak faults deploy teardown clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-9s %s\n", $$1, $$2}' Makefile
@@ -82,13 +82,16 @@ dashboard: setup-market ## the market in a browser on port 8050, from the databa
 bench: setup ## how fast it is on this machine
 	@$(PYTHON) -m benchmarks
 
-soak: setup ## every fault again and again, then chaos (SEED=1, MINUTES=30); notes what docs/reliability.md tells
+soak: setup ## faults at random for MINUTES (30), from SEED (1) on; notes what docs/reliability.md tells
+	@$(PYTHON) -m tests.faults --seed $(or $(SEED),1) --minutes $(or $(MINUTES),30) --note
+	@$(PYTHON) -m tests.faults table
+
+faults: setup ## every fault again and again, all that is long for little, and KCL: hours; notes the same
 	@$(PYTHON) -m pytest -s -m soak
 	@$(PYTHON) -m tests.faults each --long --note
 	@$(PYTHON) -m tests.faults each --long --note --spark
 	@bash scripts/setup_mysql.sh
 	@TEST_DATABASE=mysql $(PYTHON) -m tests.faults each --database --long --note
-	@$(PYTHON) -m tests.faults --seed $(or $(SEED),1) --minutes $(or $(MINUTES),30) --note
 	@$(PYTHON) -m tests.faults table
 
 deploy: setup ## this commit onto the cluster, step by step (docs/operations.md, Deploying)

@@ -29,7 +29,7 @@ QUICK = {
     "letters too large": WHOLE,
     "SES refuses": SPREAD,
 }
-"""Those whose rounds take seconds: `make soak` has the others, and these with the other seed, as well."""
+"""Those whose rounds take seconds: `make faults` has the others, and these with the other seed, as well."""
 
 
 @pytest.fixture(scope="module")

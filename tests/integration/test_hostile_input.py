@@ -25,7 +25,7 @@ from tests.unit.hostile import Numbers, examples, hostile
 
 SMOKE, SOAK = 1_000, 20_000
 VOLUMES = [SMOKE, pytest.param(SOAK, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
-"""Messages: in every run of the tests, the same ones each time; and in `make soak`, others each time."""
+"""Messages: in every run of the tests, the same ones each time; and in `make faults`, others each time."""
 A_BATCH = 500
 ACCOUNTS = 12
 RICH, PENNILESS = 12, 2
