@@ -125,11 +125,14 @@ def _keep(here: Stage, console: Console) -> None:
 
 if find_spec("confluent_kafka"):
     from demo.market import play_candles, play_market, play_trades
-    from demo.page_views import play_page_views
 
     app.command("market")(play_market)
     app.command("candles")(play_candles)
     app.command("trades")(play_trades)
+
+if find_spec("confluent_kafka") and find_spec("pyiceberg"):
+    from demo.page_views import play_page_views
+
     app.command("page-views")(play_page_views)
 
 if __name__ == "__main__":

@@ -20,17 +20,21 @@ from rich.text import Text
 
 from demo.acts import Heard, Service, three_acts
 from demo.checks import Check, told
+from demo.day_by_source import day_by_source
 from demo.ground import Ground, ground
 from demo.job import JobFailed
 from demo.pictures import Pictures
 from demo.sending import Sending, sending
 from demo.telling import EXPECTED, Say, act
+from page_views.names import SESSION_FACTS, TABLES, VIEW_FACTS, WINDOW_SUMS
+from pipeline.lake.description import describe
+from pipeline.lake.lake import Lake
 from producers.kafka import DeliveryError, deliver
 from producers.made import Made
 from producers.page_views import HEADER, TOPIC, page_views, single
 from tests.market import letters
 from tests.market.candle_records import Place
-from tests.page_views import told_again
+from tests.page_views import tables, told_again
 from tests.topics import Found, create, read
 
 BEGIN: Final = 1_692_921_600
@@ -46,6 +50,8 @@ PARTITIONS: Final = 4
 PATIENCE: Final = 240.0
 """Seconds that the last views, windows and letters may take."""
 VIEWS, AGGREGATES, LETTERS = "page_views", "aggregate_page_views", f"{TOPIC}.letters"
+SESSIONS: Final = "page_view_sessions"
+USERS_SECRET: Final = "nobody has to know this"  # noqa: S105 - of a lakehouse that is gone afterwards
 TROUBLES: Final = (*EXPECTED, KafkaException, DeliveryError)
 
 
@@ -54,13 +60,13 @@ def play_page_views(
     seconds: Annotated[float, typer.Option(min=1, help="How long the sending takes.")] = 30.0,
     seed: Annotated[int, typer.Option(help="Another seed is other traffic.")] = 1,
 ) -> None:
-    """Page views into clean events and windows on this machine, a service that is killed, and the proof.
+    """Page views into events, windows, sessions and tables on this machine, a service that is killed, and the proof.
 
     Starts a Kafka broker (private, on 127.0.0.1, gone afterwards), drops the night's views into a folder as files, and
     sends those of the day faster than life, out of order, unusually written and broken, with robots among them, while
     `stream_analytics.py page-views` works on them: killed with kill -9 half-way, started again, stopped, and started
-    once more to catch up. Then every window is held against a batch computation over all that was sent, every view and
-    letter against its line, and the files of batches are counted.
+    once more to catch up. Then every window, session and row of the tables is held against a batch computation over all
+    that was sent, every view and letter against its line, and the files of batches are counted; and the day is drawn.
 
     Exit codes: 0 no difference; 1 some, or it could not be started (a line says what); 130 interrupted.
 
@@ -125,7 +131,7 @@ def play(visitors: int, seconds: float, seed: int, console: Console, say: Say) -
         dropped, batches = here.folder / "dropped", here.folder / "batches"
         in_files = [made for made in night if made.value and b"\n" not in made.value.rstrip() and made.value.strip()]
         _drop(dropped, [made.value or b"" for made in in_files])
-        create(here.kafka.bootstrap, {TOPIC: PARTITIONS, VIEWS: PARTITIONS, AGGREGATES: PARTITIONS, LETTERS: 1})
+        create(here.kafka.bootstrap, {**dict.fromkeys((TOPIC, VIEWS, AGGREGATES, SESSIONS), PARTITIONS), LETTERS: 1})
         everything = [*in_files, *day]
         good = [made.value or b"" for made in everything if made.kind != "broken"]
         windows = told_again.windows(good, GAP)
@@ -133,6 +139,9 @@ def play(visitors: int, seconds: float, seed: int, console: Console, say: Say) -
         heard = Heard()
         settings = {"PAGE_VIEWS_DIR": str(dropped), "BATCHES_DIR": str(batches), "BATCH_EVENTS": str(BATCH)}
         settings |= {"VIEWS_LATENESS": str(LATENESS), "SESSION_GAP": str(GAP)}
+        lake = Lake((here.folder / "warehouse").as_uri(), f"jdbc:sqlite:{here.folder}/catalog.db")
+        settings |= {"LAKE_URI": lake.uri, "LAKE_CATALOG": lake.where}
+        settings |= {"USERS_SECRET": USERS_SECRET, "TABLES_INTERVAL": "10"}
         service = Service("page-views", here, settings, heard.hear)
         with sending(here.client, day, seconds) as under_way:
             end = End(here, lambda: under_way.done, (len(good), len(windows)), say)
@@ -144,7 +153,8 @@ def play(visitors: int, seconds: float, seed: int, console: Console, say: Say) -
                 three_acts(service, heard, under_way, end, show, say)
         say(f"it has told of {heard}")
         say("reconciling: every line against views, windows, letters and files")
-        checks = _checks(here, everything, windows, end.sent, batches)
+        checks = [*_checks(here, everything, windows, end.sent, batches), *_of_tables(lake, everything, end.sent)]
+        console.print(day_by_source(lake, BEGIN))
     return told(checks, f"{len(everything):,} lines", console)
 
 
@@ -183,6 +193,7 @@ def _checks(
     closing, late = end
     good = [made.value or b"" for made in (*lines, closing) if made.kind != "broken"]
     views = Counter(map(told_again.view, good))
+    sessions = told_again.sessions(good[:-1], GAP)
     found = Counter(map(_view, _said(here, VIEWS)))
     raw = read(here.kafka.bootstrap, TOPIC)
     broken = {made.value for made in lines if made.kind == "broken"}
@@ -206,6 +217,11 @@ def _checks(
             ],
         ),
         Check(
+            "every session is told once, as a batch computation has it",
+            sessions.total(),
+            _missing(sessions, Counter(map(told_again.session, _said(here, SESSIONS)))),
+        ),
+        Check(
             "every broken line, every robot and the late view is a letter, once, and nothing else is",
             len(wanted),
             letters.differences(read(here.kafka.bootstrap, LETTERS), raw, wanted),
@@ -220,6 +236,19 @@ def _checks(
             len(files),
             [] if files == full else [str(files)],
         ),
+    ]
+
+
+def _of_tables(lake: Lake, lines: Sequence[Made], end: Sequence[Made]) -> list[Check]:
+    good = [made.value or b"" for made in lines if made.kind != "broken"]
+    closing = [made.value or b"" for made in end[:1]]
+    found = describe(lake, TABLES)
+    return [
+        Check(
+            "tables: every view, session and window is a row, once, and joins what it speaks of",
+            sum(one.rows for one in found if one.name in (VIEW_FACTS, SESSION_FACTS, WINDOW_SUMS)),
+            tables.differences(lake, good, GAP, USERS_SECRET, closing),
+        )
     ]
 
 
@@ -241,9 +270,9 @@ def _line(value: bytes | None) -> bytes | None:
     return None if value is None else value.rstrip().replace(b"me:secret@", b"")
 
 
-def _missing(wanted: Counter[bytes | None], found: Counter[bytes | None]) -> list[str]:
+def _missing(wanted: Counter[Any], found: Counter[Any]) -> list[str]:
     return [
-        f"a line is there {found[line]} times, not {wanted[line]}"
+        f"{line} is there {found[line]} times, not {wanted[line]}"
         for line in wanted | found
         if found[line] != wanted[line]
     ]

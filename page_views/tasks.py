@@ -9,7 +9,8 @@ from typing import Any, Final
 import pyarrow as pa  # type: ignore[import-untyped]
 from pyspark import TaskContext
 
-from page_views.sessions import Seen, told
+from page_views import keys
+from page_views.sessions import Seen, Session, Told, told
 from page_views.view import View, clean, read
 from page_views.view import told as as_json
 from pipeline.runtime.errors import Rejected
@@ -18,18 +19,39 @@ from pipeline.structured.tasks import LETTERS, columns
 
 WATERMARK: Final = "page_views.watermark"
 """The property of a job that tells its tasks the batch's watermark, in ms."""
-VIEW: Final = "user STRING, at BIGINT, path STRING, source STRING, medium STRING"
+VIEW: Final = "user STRING, at BIGINT, path STRING, source STRING, medium STRING, source_key BIGINT, browser_key BIGINT"
 """A view as windows need it; `at`: in seconds since the epoch."""
 READ: Final = LETTER
 """A record that was read: a view in JSON by user, where there is no reason, or a letter."""
-TOLD: Final = f"{VIEW}, begins INT, begun BIGINT"
+TOLD: Final = f"{VIEW}, begins INT, last BIGINT, views INT, exit STRING, closes BIGINT"
+"""A view and whether it begins a session, or, where `last` is given, a session: of its first view, `at` and the rest.
+"""
+SEEN: Final = (
+    *("user", "at", "path", "source", "medium", "source_key", "browser_key"),
+    *("last", "views", "exit"),
+)
+"""What sessions are made of, among the columns `TOLD`."""
 MOST: Final = 5_000
 """Rows that are told at once."""
 
 _VIEW: Final = pa.schema(
-    [("user", pa.string()), ("at", pa.int64()), *((name, pa.string()) for name in ("path", "source", "medium"))]
+    [
+        ("user", pa.string()),
+        ("at", pa.int64()),
+        *((name, pa.string()) for name in ("path", "source", "medium")),
+        *((name, pa.int64()) for name in ("source_key", "browser_key")),
+    ]
 )
-_TOLD: Final = pa.schema([*_VIEW, ("begins", pa.int32()), ("begun", pa.int64())])
+_TOLD: Final = pa.schema(
+    [
+        *_VIEW,
+        ("begins", pa.int32()),
+        ("last", pa.int64()),
+        ("views", pa.int32()),
+        ("exit", pa.string()),
+        ("closes", pa.int64()),
+    ]
+)
 
 
 def in_time(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -44,7 +66,9 @@ def in_time(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             except Rejected:
                 continue
             found = view.address
-            rows.append((view.user, view.time, found.path, found.utm_source, found.utm_medium))
+            source, _ = keys.source(found.utm_source, found.utm_medium, found.utm_campaign, found.referrer_host)
+            browser, _ = keys.browser(view.browser, view.os, view.screen)
+            rows.append((view.user, view.time, found.path, found.utm_source, found.utm_medium, source, browser))
         yield columns(rows, _VIEW)
 
 
@@ -90,20 +114,32 @@ class Read:
 
 
 @dataclass(frozen=True)
-class Begins:
-    """Views and what is known from before (columns of `Seen`, by user and time) to columns `TOLD`."""
+class Sessions:
+    """Views and sessions from before (columns `SEEN` of `TOLD`, by user and time) to columns `TOLD`."""
 
     gap: int
     until: int
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows: list[tuple[Any, ...]] = []
-        for one in told((Seen(*row) for batch in batches for row in _tuples(batch)), self.gap, self.until):
-            rows.append((*one.seen[:5], one.begins, one.begun))
+        for one in told((_seen(row) for batch in batches for row in _tuples(batch)), self.gap, self.until):
+            rows.append(_row(one))
             if len(rows) == MOST:
                 yield columns(rows, _TOLD)
                 rows = []
         yield columns(rows, _TOLD)
+
+
+def _seen(row: tuple[Any, ...]) -> Seen | Session:
+    first = Seen(*row[: len(_VIEW)])
+    last, views, exit = row[len(_VIEW) :]
+    return first if last is None else Session(first, last, views, exit)
+
+
+def _row(one: Told | Session) -> tuple[Any, ...]:
+    if isinstance(one, Told):
+        return (*one.seen, int(one.begins), None, None, None, None)
+    return (*one.first, None, one.last, one.views, one.exit, one.closes)
 
 
 def _tuples(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 LIST = "requirements.txt"
-AUDITED = "requirements-market.txt"
-"""What the market's programs need, which is all of the money's and the analytics' and more, of the same versions."""
+AUDITED = ("requirements-market.txt", "requirements-lake.txt")
+"""What the market's programs and those with tables need: all of the money's and the analytics' and more."""
 AUDITOR = (
     *(sys.executable, "-m", "pip_audit", "--format=json", "--progress-spinner=off", "--timeout=10"),
     *("--disable-pip", "--require-hashes"),
@@ -57,7 +57,8 @@ def judged(report: Mapping[str, Any]) -> Verdict:
 
 def audit() -> Verdict:
     """Ask pip-audit about every package of the services, the money's and the analytics'."""
-    asked = subprocess.run([*AUDITOR, "-r", str(ROOT / AUDITED)], capture_output=True, text=True)
+    lists = [part for name in AUDITED for part in ("-r", str(ROOT / name))]
+    asked = subprocess.run([*AUDITOR, *lists], capture_output=True, text=True)
     if asked.returncode in (0, 1) and asked.stdout.startswith("{"):
         return judged(json.loads(asked.stdout))
     said = asked.stderr.strip().splitlines() or ["it says nothing"]

@@ -1,30 +1,60 @@
-"""Spark alone, with the session that services have: `python -m benchmarks.analytics.alone trades|sink`."""
+"""Spark alone, with the session that services have: `python -m benchmarks.analytics.alone trades|sink|page-views`."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
+from collections.abc import Callable
 
 import structlog
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as sql
 
 from benchmarks.analytics.copying import COPIES
 from market.settings import TradeSettings
 from market.trades import READS, windows
+from page_views.names import READS as VIEWS
+from page_views.service import SKETCH
+from page_views.sessions import LENGTH
+from page_views.settings import ViewSettings
+from page_views.tasks import VIEW, in_time
 from pipeline.runtime import logs
 from pipeline.settings.analytics import AnalyticsSettings
 from pipeline.structured.session import build_session
 from pipeline.structured.source import kafka_options, records
 
+LATENESS = 600
+"""Seconds; what VIEWS_LATENESS is unless given."""
+
+
+def view_windows(records: DataFrame) -> DataFrame:
+    """The windows of page views as Spark does them by itself: read by our rules, users counted by sketches."""
+    read = records.select("value", sql.unix_millis("timestamp").alias("arrived"), sql.lit(None).cast("string"))
+    views = read.mapInArrow(in_time, VIEW).withColumn("moment", sql.timestamp_seconds("at"))
+    grouped = views.withWatermark("moment", f"{LATENESS} seconds").groupBy(
+        sql.window("moment", f"{LENGTH} seconds"), "path", "source", "medium"
+    )
+    return grouped.agg(sql.count(sql.lit(1)), sql.hll_sketch_agg("user", sql.lit(SKETCH)))
+
+
+SETTINGS: dict[str, type[AnalyticsSettings]] = {
+    "trades": TradeSettings,
+    "sink": AnalyticsSettings,
+    "page-views": ViewSettings,
+}
+SHAPES: dict[str, Callable[[DataFrame], DataFrame]] = {"trades": windows, "page-views": view_windows}
+
 
 def main() -> None:
     """Read a topic to its end, once; tell how many seconds that took."""
     logs.configure()
-    settings = (TradeSettings if sys.argv[1] == "trades" else AnalyticsSettings).read(os.environ)
-    session = build_session("alone", ["market"], settings.spark_sizes())
-    frame = records(session, settings, [READS])
-    if sys.argv[1] == "trades":
-        writer = windows(frame).writeStream.format("noop").outputMode("append")
+    kind = sys.argv[1]
+    settings = SETTINGS[kind].read(os.environ)
+    session = build_session("alone", ["market", "page_views"], settings.spark_sizes())
+    frame = records(session, settings, [VIEWS if kind == "page-views" else READS])
+    if kind in SHAPES:
+        writer = SHAPES[kind](frame).writeStream.format("noop").outputMode("append")
     else:
         writer = frame.select("key", "value").writeStream.format("kafka").options(**kafka_options(settings))
         writer = writer.option("topic", COPIES)

@@ -16,6 +16,7 @@ from tests.kafka import admin
 
 OPENING, OPENING_UTC = datetime(2023, 8, 25, 9, 30), datetime(2023, 8, 25, 13, 30, tzinfo=UTC)
 FIRST_MS = 1_692_970_200_000
+VIEWS_FROM = FIRST_MS // 1000
 NAMES = 50
 PIECE = 10_000
 
@@ -27,6 +28,16 @@ def trades(number: int) -> Iterator[bytes]:
         at = FIRST_MS + place + random.randrange(2_000)
         price, quantity = random.uniform(1, 500), random.randrange(1, 1000)
         yield f"S{random.randrange(NAMES)},SELL,{price:.2f},{quantity},{at},x".encode()
+
+
+def views(number: int, users: int, seconds: int) -> Iterator[bytes]:
+    """Of so many users, in so many seconds, up to two minutes out of order."""
+    random = Random(number)
+    for place in range(number):
+        at = VIEWS_FROM + place * seconds // number + random.randrange(120)
+        query = random.choice(("", "", "?utm_source=news&utm_medium=email", "?utm_source=google&utm_medium=cpc"))
+        page = f"https://shop.example.org/products/{random.randrange(40)}{query}"
+        yield f"visitor-{place * 7919 % users},{page},{at},Chrome,Windows,1920x1080".encode()
 
 
 def candle(random: Random, minute: int) -> bytes:

@@ -8,12 +8,13 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from benchmarks.analytics import backlog, runs
+from benchmarks.analytics import backlog, runs, views
 from benchmarks.analytics.copying import COPIES
 from benchmarks.job import Job
 from benchmarks.machine import Use, Watch
@@ -25,6 +26,7 @@ from tests.kafka import Broker
 from tests.mongo import Mongo
 
 CANDLES, TRADES = (*runs.SERVICE, "candles"), (*runs.SERVICE, "trades")
+PAGE_VIEWS = (*runs.SERVICE, "page-views")
 COPYING = (sys.executable, "-m", "benchmarks.analytics.copying")
 RATE = 100
 """Candles a second, where the time to the database is clocked."""
@@ -130,6 +132,30 @@ class Bench:
         figure = f"p50 {p50:.2f} s, p95 {p95:.2f} s"
         return [Result("latency", f"{RATE} candles/s of {len(names)} symbols", figure, use, len(delays))]
 
+    def page_views(self) -> list[Result]:
+        """Page views: windows beside Spark alone, then all outputs, each user seen once or a few times."""
+        number = users = self.messages
+        with ground() as here:
+            views.fill(here, number, users)
+            bare = self._clocked("Spark alone", "Kafka → windows → noop", runs.alone("page-views", here.environment))
+            ours = self._clocked("page views", "Kafka → all topics, once", runs.caught_up(PAGE_VIEWS, here.environment))
+        ratio = (ours.rate or 0) / (bare.rate or 1)
+        self.goals.append(Goal("page views at least 0.7 × Spark alone", f"{ratio:.2f}", ratio >= 0.7))
+        with ground() as here, views.outputs() as folder:
+            views.fill(here, number, users)
+            into = views.Outputs(Path(folder))
+            window = runs.ended(PAGE_VIEWS, {**here.environment, **into.environment})
+            everything = self._clocked("page views", "topics, tables, files", window)
+            into.expect(number + 1)
+            by_topic, by_table = views.counted(here, into.lake)
+        seconds, most = window[1] - window[0], views.OUTPUTS * number / 1_000_000
+        self.goals += [
+            Goal(f"{number:,} views through all outputs within {most:.0f} s", f"{seconds:.1f} s", seconds <= most),
+            views.users_goal(by_topic, users),
+            views.users_goal(by_table, users),
+        ]
+        return [bare, ours, everything]
+
     def _fill_trades(self, here: Ground, writes: Iterable[str]) -> None:
         backlog.make(here.kafka.bootstrap, [READS, *writes], 4)
         backlog.settle(here.kafka.bootstrap, READS)
@@ -224,10 +250,10 @@ def _lasting(use: Use, seconds: float) -> Use:
     return use._replace(seconds=seconds)
 
 
-PARTS = ("trades", "sink", "warm", "many", "latency")
+PARTS = ("trades", "sink", "warm", "many", "latency", "page-views")
 
 
 def run(part: str, bench: Bench) -> list[Result]:
     """One part, by its name."""
-    found: list[Result] = getattr(bench, part)()
+    found: list[Result] = getattr(bench, part.replace("-", "_"))()
     return found

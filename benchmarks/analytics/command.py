@@ -30,6 +30,7 @@ def bench(
     - **warm**: 2,000 candles of each of 50 symbols
     - **many**: a candle of each of 10,000 symbols
     - **latency**: from arrival to the database, at 100 candles a second
+    - **page-views**: windows beside Spark alone, all outputs, unique users
     """
     chosen = parts or list(PARTS)
     if unknown := set(chosen) - set(PARTS):

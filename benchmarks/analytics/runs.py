@@ -58,6 +58,12 @@ def caught_up(command: Sequence[str], environment: Mapping[str, str]) -> tuple[f
         return begun, job.batches()[-1].at
 
 
+def ended(command: Sequence[str], environment: Mapping[str, str]) -> tuple[float, float]:
+    """The same, up to when the process had nothing left to do."""
+    with running([*command, "--until-caught-up"], environment) as job:
+        return job.wait_for("running").at, job.wait_for("ended").at
+
+
 def alone(kind: str, environment: Mapping[str, str]) -> tuple[float, float]:
     """The same for Spark alone (benchmarks/analytics/alone.py)."""
     with running([sys.executable, "-m", "benchmarks.analytics.alone", kind], environment) as job:

@@ -14,7 +14,8 @@ from pipeline.kafka.places import Place
 from pipeline.kafka.topics import LARGEST, Topics
 from pipeline.observability.polling import Poller
 from pipeline.observability.server import served
-from pipeline.runtime.errors import Fatal, Transient
+from pipeline.runtime.errors import Fatal, Halted, Transient
+from pipeline.runtime.retries import backoff
 from pipeline.runtime.starting import wait_for
 from pipeline.runtime.stopping import StopSignal
 from pipeline.settings.analytics import AnalyticsSettings
@@ -92,6 +93,7 @@ class Engine:
             service.packages,
             options,
             iam=settings.msk_region is not None,
+            jars=service.jars,
             allow_plaintext=settings.spark_allow_plaintext,
         )
         stop.listen()  # SparkContext has taken SIGINT
@@ -118,6 +120,7 @@ class Engine:
             poller.start()
             self._lead(queries, stop)
             poller.stop()
+            self._finish(stop)
         except (Py4JError, ConnectionError) as error:
             raise Fatal(f"Spark's JVM has died ({type(error).__name__})") from error
         finally:
@@ -133,6 +136,19 @@ class Engine:
         finally:
             for query in queries:
                 query.stop()
+
+    def _finish(self, stop: StopSignal) -> None:
+        """What is left to the end of the service; where it is to stop, one try: its next start does the rest."""
+        attempts = 0
+        while self._service.finish:
+            try:
+                self._service.finish()
+                return
+            except (Transient, Halted) as error:
+                log.warning("waiting", reason=str(error), waits_for=error.waits_for)
+            if stop.wait(backoff(attempts, 0.25)):
+                return
+            attempts += 1
 
     def _lag(self, topics: Topics, queries: Sequence[Query]) -> LagPoll:
         def positions() -> dict[Place, int]:

@@ -128,6 +128,8 @@ class Service:
     import, `pipeline` aside. `needs`: what has to answer before it starts (name, probe), the brokers aside; a probe
     raises `Transient` while it does not. `prepare`: called once with the session, before the first query. `options`:
     Spark's, on top of the engine's.
+    `jars`: sections of jars.lock that Spark needs, Kafka's aside. `finish`: called once all queries have ended, before
+    Spark does: what is still to be in effect then. It may raise `Transient` and `Halted`, and is called again.
     """
 
     name: str
@@ -137,3 +139,5 @@ class Service:
     needs: Sequence[tuple[str, Callable[[], object]]] = ()
     prepare: Callable[[SparkSession], None] | None = None
     options: Mapping[str, str] | None = None
+    jars: Sequence[str] = ()
+    finish: Callable[[], object] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
@@ -37,11 +37,15 @@ def build_session(
     *,
     iam: bool = False,
     allow_plaintext: bool = False,
-    jars: Path = JARS,
+    jars: Sequence[str] = (),
+    folder: Path = JARS,
 ) -> SparkSession:
-    """The session, with `options` on top of ours. Raises `Fatal` where Kafka's jars are not to be had."""
-    folders = [jars / KAFKA, *([jars / IAM] if iam else [])]
-    found = sorted(str(file) for folder in folders for file in folder.glob("*.jar"))
+    """The session, with `options` on top of ours. `jars`: further sections of jars.lock.
+
+    Raises `Fatal` where jars are not to be had.
+    """
+    folders = [folder / section for section in (KAFKA, *([IAM] if iam else []), *jars)]
+    found = sorted(str(file) for section in folders for file in section.glob("*.jar"))
     own = {"spark.jars": ",".join(found)} if found else {}
     context = build_context(
         name, {*packages, "pipeline"}, {**DEFAULTS, **own, **options}, JVM_OPTIONS, allow_plaintext=allow_plaintext
@@ -51,7 +55,7 @@ def build_session(
             context._jvm.java.lang.Class.forName(needed, True, _loader(context))  # type: ignore[union-attr]
     except Py4JError:
         context.stop()
-        where = " ".join(str(folder) for folder in folders)
+        where = " ".join(map(str, folders))
         raise Fatal(
             f"Spark lacks jars for Kafka: `python -m scripts.fetch_jars` fetches them to {where}; "
             "under spark-submit, give them with --jars"

@@ -89,7 +89,8 @@ def test_the_real_tool_says_so_as_well(tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(supply_chain, "ROOT", tmp_path)
-    listed = tmp_path / supply_chain.AUDITED
+    monkeypatch.setattr(supply_chain, "AUDITED", ("listed.txt",))
+    listed = tmp_path / "listed.txt"
     listed.write_text(f"boto3==1.0.0 --hash=sha256:{'0' * 64}\n")
     out_of_reach = supply_chain.audit()
     assert out_of_reach.code == 0 and "cannot be reached" in out_of_reach.lines[0], out_of_reach

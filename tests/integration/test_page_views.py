@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,20 +17,28 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as sql
 
+from page_views import star
 from page_views.batches import Batches
 from page_views.carried import Carried
-from page_views.service import PageViews, windows
+from page_views.loader import FEEDS, Loader
+from page_views.names import AGGREGATES, SESSIONS, VIEWS
+from page_views.service import Out, PageViews, windows
+from page_views.users import Span, of_table, of_topic, summed
 from pipeline.kafka.client import client_options
+from pipeline.lake.lake import Lake
+from pipeline.lake.table import ensure
 from tests import topics
 from tests.integration import streaming
 from tests.integration.streaming import Trial, Watched
-from tests.page_views import told_again
+from tests.page_views import tables, told_again
+from tests.page_views.asked import Asked, questions
 
 spark = pytest.fixture(scope="module", name="spark")(streaming.session)
 NOW = int(time.time())
 FIRST = 1_534_849_200
 """2018-08-21T11:00:00Z."""
 GAP, LATENESS = 1200, 600
+SECRET = "a secret of the tests"
 
 
 class Views(Trial):
@@ -35,17 +46,28 @@ class Views(Trial):
 
     def __init__(self, spark: SparkSession, kafka: str, folder: Path, size: int = 5) -> None:
         super().__init__(spark, kafka, folder, partitions=2)
-        self.aggregates, self.size = f"{self.writes}-aggregates", size
-        topics.create(kafka, {self.aggregates: 2})
+        self.aggregates, self.over, self.size = f"{self.writes}-aggregates", f"{self.writes}-sessions", size
+        topics.create(kafka, {self.aggregates: 2, self.over: 2})
+        self.lake = Lake((folder / "warehouse").as_uri(), f"jdbc:sqlite:{folder}/catalog.db")
+        ensure(self.lake, star.TABLES)
 
     def go(self, **settings: Any) -> Watched:
         batches = Batches(self.folder / "batches", self.size, client_options(self.settings()), self.writes)
         carried = Carried(self.settings().checkpoint_dir)
-        flow = PageViews(self.writes, self.aggregates, GAP, carried, batches)
+        flow = PageViews(GAP, carried, batches, Out(self.writes, self.aggregates, self.over))
         return self.run(flow.apply, windows(LATENESS), **settings)
 
     def windows(self) -> list[dict[str, Any]]:
         return [json.loads(record.value or b"") for record in topics.read(self.kafka, self.aggregates)]
+
+    def sessions(self) -> Counter[told_again.Session]:
+        records = topics.read(self.kafka, self.over)
+        return Counter(told_again.session(json.loads(record.value or b"")) for record in records)
+
+    def loader(self) -> Loader:
+        named = {VIEWS: self.writes, AGGREGATES: self.aggregates, SESSIONS: self.over}
+        feeds = [dataclasses.replace(feed, topic=named[feed.topic]) for feed in FEEDS]
+        return Loader(self.lake, client_options(self.settings()), SECRET, 60, feeds)
 
     def unique_users(self, path: str) -> int:
         """Of all windows of a path together, by their sketches."""
@@ -168,6 +190,7 @@ def test_views_that_are_shuffled_within_the_watermark_end_as_in_order_however_ba
     expected = told_again.windows(views, GAP)
     assert told_again.differences(trial.windows(), expected) == []
     assert len(expected) > 100
+    assert trial.sessions() == told_again.sessions(views, GAP)
     assert trial.letters() == []
     assert trial.files().keys() == {f"{number}.json" for number in range(1, 401)}
 
@@ -175,7 +198,60 @@ def test_views_that_are_shuffled_within_the_watermark_end_as_in_order_however_ba
 def test_a_lost_checkpoint_repeats_neither_letters_nor_views_nor_windows_nor_files(trial: Views) -> None:
     trial.put(sent([*MORNING, b"bad"]))
     trial.go()
-    first = (trial.out(), trial.windows(), len(trial.letters()), trial.files())
+    first = (trial.out(), trial.windows(), len(trial.letters()), trial.files(), trial.sessions())
+    assert first[-1].total() == 1
     shutil.rmtree(trial.folder / "checkpoint")
     trial.go(MAX_RECORDS_PER_BATCH="3")
-    assert (trial.out(), trial.windows(), len(trial.letters()), trial.files()) == first
+    assert (trial.out(), trial.windows(), len(trial.letters()), trial.files(), trial.sessions()) == first
+
+
+def test_the_tables_hold_each_row_once_however_often_they_are_loaded_and_answer_the_web_team(trial: Views) -> None:
+    views = many(Random(7), 600)
+    end = line("end", 40_000, "/users/end@example.org", "?utm_source=end@example.org")
+    trial.put(sent([*views, end]))
+    trial.go()
+    assert trial.loader().take() == 601 + len(trial.windows()) + trial.sessions().total()
+    assert trial.loader().take() == 0
+    shutil.rmtree(trial.folder / "checkpoint")
+    trial.go(MAX_RECORDS_PER_BATCH="300")
+    assert trial.loader().take() == 0
+    asked = Asked(trial.lake)
+    assert tables.differences(trial.lake, views, GAP, SECRET, [end]) == []
+    assert asked.ask("SELECT count(*) FROM dim_page WHERE path LIKE '%(address)'") == [(1,)]
+    kept = [path.read_bytes() for path in (trial.folder / "warehouse").rglob("*") if path.is_file()]
+    assert not [content for content in kept if b"example.org" in content or b"u39" in content]
+    users, sessions, per_session = questions()
+    day = ("2018-08-21", "2018-08-22")
+    seen = list(map(told_again.view, views))
+    by_path = {(path, len({one.user for one in seen if one.path == path})) for path in ("/", "/a", "/b")}
+    assert {(path, number) for path, _, number in asked.ask(users, *day)} == by_path | {("/users/(address)", 1)}
+    told = told_again.sessions(views, GAP)
+    assert {row[0]: row[1] for row in asked.ask(sessions, *day)} == {
+        (name or "(none)"): sum(count for one, count in told.items() if one.source == name)
+        for name in {one.source for one in told}
+    }
+    ((browser, number, mean),) = asked.ask(per_session, *day)
+    assert (browser, number) == ("Chrome", told.total())
+    assert mean == pytest.approx(len(views) / told.total())
+
+
+def test_unique_users_of_any_span_are_those_of_its_windows_together(trial: Views) -> None:
+    crowd = [line(f"u{number % 3000}", number % 20_000, f"/{number % 3}") for number in range(12_000)]
+    trial.put(sent([*crowd, line("end", 40_000)]))
+    trial.go()
+    trial.loader().take()
+    client = client_options(trial.settings())
+    spans = (("11:00", "18:00", None), ("12:00", "12:25", None), ("12:02", "12:04", "/1"))
+    for begin, end, path in spans:
+        first, last = (datetime.fromisoformat(f"2018-08-21T{moment}") for moment in (begin, end))
+        span = Span.of(first, last, path)
+        parts = list(of_table(trial.lake, span))
+        found = summed(parts)
+        within = [one for one in map(told_again.view, crowd) if span.begin.timestamp() <= one.at < span.end.timestamp()]
+        true = {one.user for one in within if path in (None, one.path)}
+        assert found.users == pytest.approx(len(true), rel=0.02)
+        assert found.lower <= len(true) <= found.upper
+        again = summed(of_topic(client, span, trial.aggregates))
+        assert (again.windows, again.views, again.sessions) == (found.windows, found.views, found.sessions)
+        assert again.users == pytest.approx(len(true), rel=0.02)
+        assert found.views == len([one for one in within if path in (None, one.path)])

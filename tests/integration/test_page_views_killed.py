@@ -16,14 +16,16 @@ from typing import Any
 
 import pytest
 
+from pipeline.lake.lake import Lake
 from tests import topics
 from tests.kafka import broker
-from tests.page_views import told_again
+from tests.page_views import tables, told_again
 from tests.processes import Process
 from tests.servers import ROOT
 
 WITHIN = 240.0
-READS, VIEWS, AGGREGATES = "page_views_raw", "page_views", "aggregate_page_views"
+READS, VIEWS, AGGREGATES, SESSIONS = "page_views_raw", "page_views", "aggregate_page_views", "page_view_sessions"
+SECRET = "a secret of the tests"
 COMMAND = [sys.executable, str(ROOT / "stream_analytics.py"), "page-views"]
 FIRST = 1_534_849_200
 BATCH = 7
@@ -43,7 +45,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         (self.folder / "dropped").mkdir()
-        topics.create(self.bootstrap, {READS: 2, VIEWS: 4, AGGREGATES: 4, f"{READS}.letters": 1})
+        topics.create(self.bootstrap, {READS: 2, VIEWS: 4, AGGREGATES: 4, SESSIONS: 4, f"{READS}.letters": 1})
 
     def driver(self) -> Process:
         log = self.folder / f"driver{len(self.drivers)}.log"
@@ -65,6 +67,10 @@ class Stage:
             "PAGE_VIEWS_DIR": str(self.folder / "dropped"),
             "BATCHES_DIR": str(self.folder / "batches"),
             "BATCH_EVENTS": str(BATCH),
+            "LAKE_URI": str(self.folder / "warehouse"),
+            "LAKE_CATALOG": f"jdbc:sqlite:{self.folder}/catalog.db",
+            "USERS_SECRET": SECRET,
+            "TABLES_INTERVAL": "1",
             "BATCH_LENGTH": "0.1",
             "METRICS_PORT": "0",
             "SPARK_MASTER": "local[2]",
@@ -107,6 +113,12 @@ class Stage:
         expected = told_again.windows(self.sent[:-1], 1200)
         found = [json.loads(record.value or b"") for record in topics.read(self.bootstrap, AGGREGATES)]
         assert told_again.differences(found, expected) == []
+        told = Counter(
+            told_again.session(json.loads(record.value or b"")) for record in topics.read(self.bootstrap, SESSIONS)
+        )
+        assert told == told_again.sessions(self.sent[:-1], 1200)
+        lake = Lake((self.folder / "warehouse").as_uri(), f"jdbc:sqlite:{self.folder}/catalog.db")
+        assert tables.differences(lake, self.sent[:-1], 1200, SECRET, self.sent[-1:]) == []
         batches = {path.name: json.loads(path.read_bytes()) for path in (self.folder / "batches").glob("[0-9]*.json")}
         assert batches.keys() == {f"{number}.json" for number in range(1, len(self.sent) // BATCH + 1)}
         assert all(1 <= one["unique users"] <= BATCH for one in batches.values())

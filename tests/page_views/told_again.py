@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -29,6 +29,42 @@ class Numbers(NamedTuple):
     views: int
     users: int
     sessions: int
+
+
+class Session(NamedTuple):
+    """`begin` and `end`: in seconds since the epoch."""
+
+    user: str
+    begin: int
+    end: int
+    views: int
+    landing: str
+    exit: str
+    source: str | None
+    medium: str | None
+
+
+def sessions(lines: Iterable[bytes], gap: int) -> Counter[Session]:
+    """Sessions of all these views, in whichever order they are."""
+    by_user: dict[str, list[list[View]]] = defaultdict(list)
+    begins = Counter(_begins(list(map(view, lines)), gap))
+    for one in sorted(map(view, lines), key=_in_order):
+        if begins[one]:
+            begins[one] -= 1
+            by_user[one.user].append([])
+        by_user[one.user][-1].append(one)
+    return Counter(
+        Session(user, own[0].at, own[-1].at, len(own), own[0].path, own[-1].path, own[0].source, own[0].medium)
+        for user, all_of_them in by_user.items()
+        for own in all_of_them
+    )
+
+
+def session(told: Mapping[str, Any]) -> Session:
+    """A session as the topic tells it."""
+    begin, end = seconds(told["begin"]), seconds(told["end"])
+    where = (told["landingPath"], told["exitPath"], told["utmSource"], told["utmMedium"])
+    return Session(told["anonymousUserId"], begin, end, told["views"], *where)
 
 
 def windows(lines: Iterable[bytes], gap: int) -> dict[Key, Numbers]:
@@ -92,13 +128,17 @@ def view(line: bytes) -> View:
 def _begins(views: Iterable[View], gap: int) -> list[View]:
     found = []
     last: dict[str, tuple[int, int]] = {}
-    for one in sorted(views, key=lambda one: (one[0], one[1], one[2], one[3] or "", one[4] or "")):
+    for one in sorted(views, key=_in_order):
         before, begun = last.get(one.user, (None, one.at))
         if before is None or one.at - before > gap or one.at - begun >= DAY:
             found.append(one)
             begun = one.at
         last[one.user] = (one.at, begun)
     return found
+
+
+def _in_order(one: View) -> tuple[str, int, str, str, str]:
+    return one.user, one.at, one.path, one.source or "", one.medium or ""
 
 
 def _key(one: View) -> Key:

@@ -62,7 +62,7 @@ def settings(of: str, blocked: str = "false") -> str:
 
 def test_every_line_of_our_lock_is_read() -> None:
     sections = read_lock(fetch_jars.LOCK.read_text())
-    assert set(sections) == {"spark", "msk-iam", "kafka", "mongo", "dashboard", "axe"}
+    assert set(sections) == {"spark", "msk-iam", "iceberg", "iceberg-aws", "kafka", "mongo", "dashboard", "axe"}
     assert [(jar.name, jar.path) for jar in sections["dashboard"]] == [
         ("lightweight-charts-5.2.1.tgz", "lightweight-charts/-/lightweight-charts-5.2.1.tgz")
     ]
@@ -146,7 +146,7 @@ def test_the_variable_outranks_the_settings_and_central_is_the_last_resort(tmp_p
 def test_a_section_that_does_not_exist_is_a_wrong_call(capsys: pytest.CaptureFixture[str]) -> None:
     assert fetch_jars.main(["flink"]) == 2
     assert fetch_jars.main([]) == 2
-    assert "of spark, msk-iam, kafka, mongo" in capsys.readouterr().err
+    assert "of spark, msk-iam, iceberg, iceberg-aws, kafka, mongo" in capsys.readouterr().err
 
 
 def test_a_package_of_npm_is_fetched_from_its_registry_and_no_jar_is(tmp_path: Path) -> None:

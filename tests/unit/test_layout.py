@@ -47,6 +47,7 @@ ROOMS = {
         "settings",
         "spark",
     },
+    "lake": {"console", "mysql", "runtime", "settings", "spark", "structured"},
     "structured": {"console", "kafka", "observability", "runtime", "settings", "spark"},
     "operations": {
         "applying",
@@ -74,6 +75,7 @@ AWS = {
     "pipeline/kinesis/shards.py",
     "pipeline/leases/table.py",
     "pipeline/dead_letters/table.py",
+    "pipeline/lake/errors.py",
     "pipeline/operations/remote.py",
     "card_transactions/alerts.py",
 }
@@ -81,12 +83,16 @@ ONLY = {
     "pyspark": {"pipeline/dstream/stream.py", "pipeline/spark/context.py"}
     | {f"pipeline/structured/{name}.py" for name in ("batch", "letters", "query", "service", "session", "sink")}
     | {f"pipeline/structured/{name}.py" for name in ("source", "tasks", "warming")}
+    | {"pipeline/lake/maintenance.py", "pipeline/lake/merge.py"}
     | {"market/trades.py", *(f"page_views/{name}.py" for name in ("carried", "service", "tasks"))},
-    "py4j": {"pipeline/dstream/stream.py", "pipeline/spark/context.py"}
+    "py4j": {"pipeline/dstream/stream.py", "pipeline/spark/context.py", "pipeline/lake/merge.py"}
     | {f"pipeline/structured/{name}.py" for name in ("query", "run", "session", "warming")},
     "confluent_kafka": {f"pipeline/kafka/{name}.py" for name in ("arrivals", "errors", "lane", "reading")}
     | {f"pipeline/kafka/{name}.py" for name in ("letter_box", "sending", "topics")},
     "pymongo": {f"market/{name}.py" for name in ("mongo", "candle_rows", "kept")},
+    "pyiceberg": {f"pipeline/lake/{name}.py" for name in ("append", "description", "errors", "lake", "table")}
+    | {f"page_views/{name}.py" for name in ("dimension", "loader", "users")},
+    "datasketches": {"page_views/users.py"},
     "ada_url": {"page_views/address.py"},
     "crawlerdetect": {"page_views/robots.py"},
     "crawleruseragents": {"page_views/robots.py"},
@@ -99,6 +105,7 @@ ONLY = {
     "mysql": {f"pipeline/mysql/{name}.py" for name in ("database", "errors", "session")}
     | {"migrations/__init__.py", "migrations/runner.py"},
     "sqlalchemy": {
+        "pipeline/lake/errors.py",
         "pipeline/mysql/database.py",
         "migrations/__main__.py",
         "migrations/env.py",
@@ -161,7 +168,7 @@ def test_the_rules_of_the_market_know_no_stream_no_database_and_no_settings() ->
 
 
 def test_the_rules_of_page_views_know_no_stream_no_store_and_no_settings() -> None:
-    rules = ("address", "robots", "sessions", "view")
+    rules = ("address", "keys", "robots", "sessions", "view")
     libraries = ("ada_url", "crawlerdetect", "crawleruseragents", "msgspec", *sys.stdlib_module_names)
     allowed = ("page_views", "pipeline.runtime.errors", *libraries)
     found = {(rule, module) for rule in rules for module in imports(ROOT / f"page_views/{rule}.py")}

@@ -1,17 +1,18 @@
-"""Which views begin a session, in pieces as in one go."""
+"""Sessions, in pieces as in one go."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
 
-from page_views.sessions import LONGEST, Seen, told
+from page_views.sessions import LENGTH, LONGEST, Seen, Session, Told, told
 
 GAP = 1200
 
 
 def begins(*times: int, gap: int = GAP) -> list[int]:
-    return [one.seen.at for one in told([Seen("u", at, "/") for at in times], gap, 0) if one.begins]
+    rows = told([Seen("u", at, "/") for at in times], gap, 0)
+    return [one.seen.at for one in rows if isinstance(one, Told) and one.begins]
 
 
 def test_a_session_goes_on_as_long_as_no_pause_is_longer_than_the_gap() -> None:
@@ -28,31 +29,56 @@ def test_a_user_who_never_stops_begins_anew_after_a_day() -> None:
     ] * 2
 
 
+def test_a_session_tells_of_its_first_and_its_last_view() -> None:
+    rows = [
+        Seen("u", 100, "/in", "news", "mail", 7, 8),
+        Seen("u", 400, "/a"),
+        Seen("u", 900, "/out"),
+        Seen("u", 9000, "/"),
+    ]
+    found = [one for one in told(rows, GAP, 9300) if isinstance(one, Session)]
+    assert found == [
+        Session(Seen("u", 100, "/in", "news", "mail", 7, 8), 900, 3, "/out", closes=2400),
+        Session(Seen("u", 9000, "/"), 9000, 1, "/"),
+    ]
+
+
 def test_of_users_only_those_are_known_later_whose_sessions_may_go_on() -> None:
     rows = [Seen("a", 100, "/"), Seen("b", 1300, "/"), Seen("b", 1400, "/x")]
-    known = [(one.seen, one.begun) for one in told(rows, GAP, 1500) if one.begun is not None]
-    assert known == [(Seen("b", 1400), 1300)]
+    known = [one for one in told(rows, GAP, 1500) if isinstance(one, Session)]
+    assert known == [
+        Session(Seen("a", 100, "/"), 100, 1, "/", closes=1500),
+        Session(Seen("b", 1300, "/"), 1400, 2, "/x"),
+    ]
 
 
-def in_pieces(views: Sequence[Seen], ends: Sequence[int]) -> list[tuple[str, int]]:
-    """As windows close one after another."""
-    known: list[Seen] = []
-    found = []
+def in_pieces(views: Sequence[Seen], ends: Sequence[int]) -> tuple[list[Seen], list[Session], set[int]]:
+    """As windows close one after another: views that begin, sessions that are over; and when they were told."""
+    known: list[Session] = []
+    begun, over, late = list[Seen](), list[Session](), set[int]()
     before = 0
     for end in ends:
-        rows = [*known, *(view for view in views if before <= view.at < end)]
-        rows.sort(key=lambda row: (row.user, row.at, row.begun is None))
+        rows: list[Seen | Session] = [*known, *(view for view in views if before <= view.at < end)]
+        rows.sort(key=lambda row: (row.user, isinstance(row, Seen), row.at if isinstance(row, Seen) else 0))
         results = list(told(rows, GAP, end))
-        known = [one.seen._replace(begun=one.begun) for one in results if one.begun is not None]
-        found += [(one.seen.user, one.seen.at) for one in results if one.begins]
+        sessions = [one for one in results if isinstance(one, Session)]
+        known = [one for one in sessions if one.closes is None]
+        over += [one for one in sessions if one.closes is not None]
+        late |= {one.closes for one in sessions if one.closes is not None and not before < one.closes <= end}
+        begun += [one.seen for one in results if isinstance(one, Told) and one.begins]
         before = end
-    return sorted(found)
+    return sorted(begun, key=str), sorted(over, key=str), late
 
 
-def test_sessions_are_the_same_whether_windows_close_one_by_one_or_together() -> None:
+def test_sessions_are_the_same_and_told_in_their_time_whether_windows_close_one_by_one_or_together() -> None:
     rng = Random(5)
-    views = [Seen(f"u{rng.randrange(20)}", rng.randrange(4 * LONGEST), "/") for _ in range(6000)]
+    views = [Seen(f"u{rng.randrange(20)}", rng.randrange(4 * LONGEST), f"/{rng.randrange(9)}") for _ in range(6000)]
     views += [Seen("always", at, "/") for at in range(0, 4 * LONGEST, 600)]
-    last = 4 * LONGEST
-    assert in_pieces(views, range(300, last + 300, 300)) == in_pieces(views, [last])
-    assert len(in_pieces(views, [last])) > 100
+    views.sort(key=lambda view: view.at)
+    last = 4 * LONGEST + 2 * GAP + LENGTH
+    singly, together = in_pieces(views, range(LENGTH, last + LENGTH, LENGTH)), in_pieces(views, [last])
+    assert singly[:2] == together[:2]
+    assert singly[2] == set(), "none is told in another window than the one that ends it"
+    assert len(together[0]) == len(together[1]) > 100
+    assert sum(one.views for one in together[1]) == len(views)
+    assert max(one.last - one.first.at for one in together[1]) < LONGEST

@@ -14,9 +14,11 @@ from scripts.supply_chain import AUDITED
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ANALYTICS = {"confluent-kafka", "pymongo", "pyarrow", "pandas", "numpy", "ada-url", "crawlerdetect"}
+LAKE = {"pyiceberg", "pyiceberg-core", "datasketches"}
 ON_TOP = {"flask", "exchange-calendars", "httpx", "waitress"}
 MONEY = ("demo.__main__", "demo.cluster", "stream_consumer", "producers.__main__", "pipeline.__main__")
-MARKET = ("stream_analytics", "market.candles", "market.trades", "page_views.service")
+MARKET = ("stream_analytics", "market.candles", "market.trades")
+TABLES = ("demo.__main__", "page_views.service", "page_views.users", "pipeline.lake.maintenance", "datasketches")
 WATCHED = ("market.dashboard.__main__", "market.dashboard.serving")
 FED = ("demo.__main__", "demo.trading_day", "market.feed.steps", "market.day.steps", "exchange_calendars")
 SHOWN = ("demo.__main__", "producers.__main__", "pipeline.__main__")
@@ -43,7 +45,14 @@ def pins(name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements.txt", "requirements-demo.txt", "requirements-analytics.txt", "requirements-market.txt"]
+    "name",
+    [
+        "requirements.txt",
+        "requirements-demo.txt",
+        "requirements-analytics.txt",
+        "requirements-market.txt",
+        "requirements-lake.txt",
+    ],
 )
 def test_a_part_of_the_packages_has_the_versions_that_the_tests_have(name: str) -> None:
     everything = pins("requirements-dev.txt")
@@ -52,8 +61,9 @@ def test_a_part_of_the_packages_has_the_versions_that_the_tests_have(name: str) 
 
 
 def test_the_list_which_is_audited_has_all_of_the_money_s_and_of_the_analytics() -> None:
-    for name in ("requirements.txt", "requirements-analytics.txt"):
-        assert pins(name).items() <= pins(AUDITED).items()
+    audited = {package: version for name in AUDITED for package, version in pins(name).items()}
+    for name in ("requirements.txt", "requirements-analytics.txt", "requirements-market.txt", "requirements-lake.txt"):
+        assert pins(name).items() <= audited.items()
 
 
 def test_the_trading_day_runs_on_the_versions_that_the_tests_have() -> None:
@@ -71,6 +81,11 @@ def test_the_money_installs_nothing_of_the_analytics() -> None:
         assert not pins(name).keys() & ANALYTICS
 
 
+def test_the_streams_install_nothing_of_the_lakehouse() -> None:
+    assert pins("requirements-lake.txt").keys() >= LAKE
+    assert not pins("requirements-analytics.txt").keys() & LAKE
+
+
 def test_the_streams_install_nothing_of_feed_and_dashboard() -> None:
     assert pins("requirements-market.txt").keys() >= ON_TOP
     assert not pins("requirements-analytics.txt").keys() & ON_TOP
@@ -83,6 +98,7 @@ def test_the_streams_install_nothing_of_feed_and_dashboard() -> None:
         ("requirements-analytics.txt", MARKET),
         ("requirements-analytics.txt", SHOWN),
         ("requirements-market.txt", WATCHED),
+        ("requirements-lake.txt", TABLES),
         ("requirements-market.txt", FED),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -162,14 +162,20 @@ def _length(seconds: float | None) -> str:
 S = TypeVar("S", bound=AnalyticsSettings)
 
 
-def commands(name: str, summary: str, settings: type[S], compose: Callable[[S], Service]) -> ServiceCommands:
-    """What a service gives to the command line. `compose`: the service, as it runs."""
+def commands(
+    name: str,
+    summary: str,
+    settings: type[S],
+    compose: Callable[[S], Service],
+    more: Mapping[str, Sequence[Callable[..., None]]] = {},
+) -> ServiceCommands:
+    """What a service gives to the command line. `compose`: the service, as it runs. `more`: its own commands."""
 
     def workbench(read: S) -> Workbench:
         from pipeline.structured.operations.workbench import Workbench
 
         return Workbench(read, compose(read))
 
-    groups = {"Look": (check, status, letters), "Change": (accept_loss,)}
+    groups = {"Look": (check, status, letters), "Change": (accept_loss,), **more}
     example = f"python -m pipeline {name} check"
     return ServiceCommands(name, f"{summary}\n\n    {example}", settings, workbench, groups)
