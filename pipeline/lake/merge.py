@@ -23,20 +23,22 @@ NEVER: Final = "old.`{key}` IS NULL"
 """A clause for rows that match has to be there: without one, Iceberg appends, and of two writers both insert."""
 
 
-def merge_once(rows: DataFrame, table: str, key: str, replaces: str = "") -> None:
+def merge_once(rows: DataFrame, table: str, key: str, replaces: str = "", within: str = "") -> None:
     """Insert rows whose key is not in the table yet; those that are there stay.
 
     `rows`: columns of the table, some at least, and none twice by key. `table`: with its namespace. `replaces`: SQL on
-    `old` and `new` that says when a row takes the place of the one that is there.
+    `old` and `new` that says when a row takes the place of the one that is there. `within`: SQL on `old` that is true
+    of each row of these keys: files of which the table knows that it is not are not read.
 
     Raises `Transient` where another writer was faster: nothing is written then.
     """
     session = rows.sparkSession
+    same = f"old.`{key}` = new.`{key}`" + (f" AND {within}" if within else "")
     view = f"rows_{uuid.uuid4().hex}"
     rows.coalesce(1).createOrReplaceTempView(view)
     try:
         session.sql(
-            f"MERGE INTO {spark_name(table)} AS old USING {view} AS new ON old.`{key}` = new.`{key}` "
+            f"MERGE INTO {spark_name(table)} AS old USING {view} AS new ON {same} "
             f"WHEN MATCHED AND {replaces or NEVER.format(key=key)} THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
         )
     except (Py4JJavaError, CapturedException) as error:

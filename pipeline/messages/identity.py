@@ -31,7 +31,7 @@ def identity(stream: str, record: Record, type_: str | None, producer_id: object
     """
     if type_ is None or producer_id is None:
         return _of_position(stream, record)
-    named = f"{len(type_)}:{type_}:{_text(producer_id)}".encode()
+    named = f"{len(type_)}:{type_}:{as_id(producer_id)}".encode()
     return blake2b(named, digest_size=16, person=b"producer id").digest()
 
 
@@ -45,6 +45,19 @@ def letter_key(identity: bytes) -> int:
     return int.from_bytes(identity, "big") % 10**38
 
 
+def as_id(value: object, name: str = "id") -> str:
+    """A producer's own id, as text: 7, 7.0 and "7" are one. `name`: of the field. Raises `Rejected(bad_id)`."""
+    if type(value) is str:
+        written = value
+    elif type(value) is int or type(value) is Decimal:
+        written = _integer(value)
+    else:
+        written = ""
+    if not (1 <= len(written) <= LONGEST_ID and is_storable(written)):
+        raise Rejected(BAD_ID, name)
+    return written
+
+
 def _of_position(stream: str, record: Record) -> bytes:
     place = _of_shard(stream, record.shard).copy()
     place.update(f"{record.sequence}:{record.sub_sequence}".encode())
@@ -55,18 +68,6 @@ def _of_position(stream: str, record: Record) -> bytes:
 def _of_shard(stream: str, shard: str) -> blake2b:
     """What the hashes of a shard's positions begin with. Never updated: copied."""
     return blake2b(f"{len(stream)}:{stream}:{len(shard)}:{shard}:".encode(), digest_size=10, person=b"position")
-
-
-def _text(producer_id: object) -> str:
-    if type(producer_id) is str:
-        written = producer_id
-    elif type(producer_id) is int or type(producer_id) is Decimal:
-        written = _integer(producer_id)
-    else:
-        written = ""
-    if not (1 <= len(written) <= LONGEST_ID and is_storable(written)):
-        raise Rejected(BAD_ID, "id")
-    return written
 
 
 def _integer(value: int | Decimal) -> str:

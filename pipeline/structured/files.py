@@ -15,16 +15,17 @@ STORE = "the checkpoint's store"
 class Files:
     """`root`: a folder or URI, as Spark takes it. Methods raise `Transient` where the store is away.
 
-    Raises `Fatal` where that is nothing that files can be kept in.
+    `setting`: that names it; `store`: what is away, then. Raises `Fatal` where it is nothing that files can be kept in.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, setting: str = "CHECKPOINT_DIR", store: str = STORE) -> None:
         remote = re.match(r"(?!file:)[a-z][a-z0-9+.-]+://", root)
         self.uri = root.rstrip("/") if remote else Path(re.sub(r"^file:(//)?", "", root)).resolve().as_uri()
         try:
             self._system, self._root = fs.FileSystem.from_uri(re.sub(r"^s3[an]:", "s3:", self.uri))
         except (OSError, ArrowException) as error:
-            raise Fatal(f"CHECKPOINT_DIR {self.uri} cannot be used: {error}") from error
+            raise Fatal(f"{setting} {self.uri} cannot be used: {error}") from error
+        self._store = store
         self._local = isinstance(self._system, fs.LocalFileSystem)
 
     def read(self, name: str) -> str | None:
@@ -35,7 +36,7 @@ class Files:
         except FileNotFoundError:
             return None
         except (OSError, ArrowException) as error:
-            raise _away(error) from error
+            raise self._away(error) from error
 
     def write(self, name: str, text: str) -> None:
         """Make or replace a file, and its folder where that is missing."""
@@ -49,7 +50,7 @@ class Files:
                 self._system.move(written, path)
                 self._forget_checksum(path)
         except (OSError, ArrowException) as error:
-            raise _away(error) from error
+            raise self._away(error) from error
 
     def remove(self, name: str) -> None:
         """Remove a file that may be absent already."""
@@ -60,7 +61,7 @@ class Files:
         except FileNotFoundError:
             return
         except (OSError, ArrowException) as error:
-            raise _away(error) from error
+            raise self._away(error) from error
 
     def names(self, folder: str) -> list[str]:
         """The names of the files in a folder, none where that is missing."""
@@ -68,7 +69,15 @@ class Files:
             selector = fs.FileSelector(self._path(folder), allow_not_found=True)
             return [info.base_name for info in self._system.get_file_info(selector) if info.is_file]
         except (OSError, ArrowException) as error:
-            raise _away(error) from error
+            raise self._away(error) from error
+
+    def folders(self, folder: str) -> list[str]:
+        """The names of the folders in a folder, none where that is missing."""
+        try:
+            selector = fs.FileSelector(self._path(folder), allow_not_found=True)
+            return [info.base_name for info in self._system.get_file_info(selector) if not info.is_file]
+        except (OSError, ArrowException) as error:
+            raise self._away(error) from error
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
@@ -78,8 +87,7 @@ class Files:
         at = Path(path)
         (at.parent / f".{at.name}.crc").unlink(missing_ok=True)
 
-
-def _away(error: Exception) -> Transient:
-    away = Transient(f"{STORE}: {type(error).__name__}: {error}")
-    away.waits_for = STORE
-    return away
+    def _away(self, error: Exception) -> Transient:
+        away = Transient(f"{self._store}: {type(error).__name__}: {error}")
+        away.waits_for = self._store
+        return away

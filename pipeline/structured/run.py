@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import structlog
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
@@ -116,10 +116,12 @@ class Engine:
                 )
                 for flow in service.flows
             ]
-            poller = Poller(self._lag(topics, queries), every=LAG)
-            poller.start()
+            pollers = [Poller(self._lag(topics, queries), every=LAG), *self._watch()]
+            for poller in pollers:
+                poller.start()
             self._lead(queries, stop)
-            poller.stop()
+            for poller in pollers:
+                poller.stop()
             self._finish(stop)
         except (Py4JError, ConnectionError) as error:
             raise Fatal(f"Spark's JVM has died ({type(error).__name__})") from error
@@ -149,6 +151,10 @@ class Engine:
             if stop.wait(backoff(attempts, 0.25)):
                 return
             attempts += 1
+
+    def _watch(self) -> Iterator[Poller]:
+        if self._service.watch is not None:
+            yield Poller(self._service.watch(self._health), every=self._service.watch_interval)
 
     def _lag(self, topics: Topics, queries: Sequence[Query]) -> LagPoll:
         def positions() -> dict[Place, int]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from pipeline.kafka.places import Place
     from pipeline.kafka.reading import Range
+    from pipeline.observability.instruments import Instruments
+    from pipeline.observability.polling import Poll
 
 RECORD = (
     "key BINARY, value BINARY, topic STRING, partition INT, offset BIGINT, timestamp TIMESTAMP, "
@@ -99,6 +101,17 @@ class Batch(Protocol):
         """
 
 
+class Told(Protocol):
+    """What a service tells of itself beyond what the engine knows, to Prometheus and on its page."""
+
+    @property
+    def instruments(self) -> Instruments:
+        """Makes metrics of the service's own."""
+
+    def alarm(self, alarms: Mapping[str, str]) -> None:
+        """What somebody has to look at, and why: all of it, in the place of what was said before."""
+
+
 def as_they_came(records: DataFrame) -> DataFrame:
     """The shape of a flow whose batches are the records themselves."""
     return records
@@ -130,6 +143,8 @@ class Service:
     Spark's, on top of the engine's.
     `jars`: sections of jars.lock that Spark needs, Kafka's aside. `finish`: called once all queries have ended, before
     Spark does: what is still to be in effect then. It may raise `Transient` and `Halted`, and is called again.
+    `watch`: a look at what the service has done, taken beside the batches every
+    `watch_interval` seconds.
     """
 
     name: str
@@ -141,3 +156,5 @@ class Service:
     options: Mapping[str, str] | None = None
     jars: Sequence[str] = ()
     finish: Callable[[], object] | None = None
+    watch: Callable[[Told], Poll] | None = None
+    watch_interval: float = 60.0

@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,10 @@ WITHIN = 120.0
 _numbers = itertools.count()
 
 
-def session() -> Iterator[SparkSession]:
-    """For a fixture of a module."""
+def session(options: Mapping[str, str] = {}, jars: Sequence[str] = ()) -> Iterator[SparkSession]:
+    """For a fixture of a module. `jars`: sections of jars.lock, beside Kafka's."""
     os.environ["SPARK_MASTER"] = "local[2]"
-    spark = build_session("trials", ["tests"], {"spark.sql.shuffle.partitions": "2"})
+    spark = build_session("trials", ["tests"], {"spark.sql.shuffle.partitions": "2", **options}, jars=jars)
     try:
         yield spark
     finally:

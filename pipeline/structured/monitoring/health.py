@@ -11,6 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from pipeline.observability.history import History
+from pipeline.observability.instruments import Instruments
 from pipeline.observability.liveness import STOPPING, Liveness
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.waiting import iso
@@ -44,6 +45,7 @@ class Health(Liveness):
         self._letters: Counter[str] = Counter()
         self._late: Counter[str] = Counter()
         self._state_rows: dict[str, int] = {}
+        self._alarms: dict[str, str] = {}
 
     # --- what queries tell
 
@@ -94,6 +96,20 @@ class Health(Liveness):
             self.turned()
             self.progressed()
 
+    # --- what the service tells itself (`Service.watch`)
+
+    @property
+    def instruments(self) -> Instruments:
+        """Makes metrics of the service's own."""
+        return self.metrics.instruments
+
+    def alarm(self, alarms: Mapping[str, str]) -> None:
+        """What somebody has to look at, and why: all of it."""
+        for what, why in alarms.items():
+            if self._alarms.get(what) != why:
+                log.warning("look at this", what=what, why=why)
+        self._alarms = dict(alarms)
+
     def stops(self) -> None:
         """It ends."""
         self.becomes(STOPPING)
@@ -119,6 +135,7 @@ class Health(Liveness):
             letters=dict(self._letters.most_common()),
             late=dict(self._late),
             state_rows=dict(self._state_rows),
+            alarms=dict(self._alarms),
             batches=self._history.batches(),
         )
 

@@ -18,7 +18,7 @@ class Metrics:
     """`service`: its name, with which theirs begin. `waits`: what is waited for. `clock`: seconds since the epoch."""
 
     def __init__(self, service: str, waits: Waits, clock: Callable[[], float]) -> None:
-        make = Instruments(service, waits, clock)
+        make = self.instruments = Instruments(service, waits, clock)
         self.registry = make.registry
         self.batches = make.counter("batches", "Batches that are in effect", "flow")
         self.seconds = make.histogram(

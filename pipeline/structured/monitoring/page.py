@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pipeline.observability.components import (
     Mood,
+    alarm,
     alarms,
     columns,
     framed,
@@ -36,6 +37,8 @@ def _mood(status: Status) -> Mood:
 
 def _main(status: Status) -> Iterable[Element]:
     yield from alarms(status)
+    for what, why in status.alarms.items():
+        yield alarm(what, why)
     yield _tiles(status)
     yield plot(status.per_minute, "records")
     yield section("Partitions", _partitions(status))

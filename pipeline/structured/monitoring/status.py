@@ -29,7 +29,7 @@ class Status(ServiceStatus, frozen=True):
     is not over. `outcomes`: of that hour, flow → what became of records → how many. `letters`: written since the
     process began, by reason. `late`: rows that came too late for a window, once for each window that they were too late
     for, since the process began. `state_rows`: kept by Spark for flows with a state. `batches`: as the log tells them,
-    the newest first.
+    the newest first. `alarms`: what the service itself has found that somebody has to look at, and why.
     """
 
     lag: list[Lag]
@@ -39,6 +39,7 @@ class Status(ServiceStatus, frozen=True):
     late: dict[str, int]
     state_rows: dict[str, int]
     batches: list[dict[str, Any]]
+    alarms: dict[str, str]
 
     @property
     def worst_lag(self) -> float | None:
