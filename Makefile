@@ -16,7 +16,7 @@ setup-money:
 	@bash scripts/setup.sh money
 
 setup-demo:
-	@bash scripts/setup.sh $(if $(filter market,$(SERVICE)),market,$(if $(filter page-views,$(SERVICE)),lake,$(if $(SERVICE),analytics,money)))
+	@bash scripts/setup.sh $(if $(filter market,$(SERVICE)),market,$(if $(filter page-views,$(SERVICE)),lake,$(if $(filter loan-scoring,$(SERVICE)),loans,$(if $(SERVICE),analytics,money))))
 
 setup-market:
 	@bash scripts/setup.sh market
@@ -57,7 +57,8 @@ lock: setup ## write requirements*.txt anew from requirements*.in, with hashes (
 	@echo requirements-dev.txt
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) --allow-unsafe --constraint requirements.txt requirements-dev.in \
 		-o requirements-dev.txt
-	@for list in requirements-demo requirements-analytics requirements-market requirements-lake; do \
+	@for list in requirements-demo requirements-analytics requirements-market requirements-lake requirements-loans \
+		requirements-training; do \
 		echo "$$list.txt"; \
 		$(COMPILE) --allow-unsafe --constraint requirements-dev.txt $$list.in -o $$list.txt || exit 1; \
 	done

@@ -53,6 +53,16 @@ def page_views(environ: Mapping[str, str]) -> Composed:
     return settings, service(settings)
 
 
+def loan_scoring(environ: Mapping[str, str]) -> Composed:
+    """Loan applications into a table, a row with its score for each."""
+    from loan_scoring.settings import LoanSettings
+
+    settings = LoanSettings.read(environ)
+    from loan_scoring.service import service
+
+    return settings, service(settings)
+
+
 def run(settings: AnalyticsSettings, service: Service, stop: StopSignal, *, until_caught_up: bool) -> None:
     """Raises `PipelineError`."""
     from pipeline.structured.run import Engine
@@ -60,7 +70,12 @@ def run(settings: AnalyticsSettings, service: Service, stop: StopSignal, *, unti
     Engine(settings, service).run(stop, until_caught_up=until_caught_up)
 
 
-SERVICES: dict[str, Callable[..., Composed]] = {"candles": candles, "page-views": page_views, "trades": trades}
+SERVICES: dict[str, Callable[..., Composed]] = {
+    "candles": candles,
+    "loan-scoring": loan_scoring,
+    "page-views": page_views,
+    "trades": trades,
+}
 
 
 def main() -> int:

@@ -1,4 +1,5 @@
-"""The command line: `python -m demo` is the money's, `market`, `candles`, `trades`, `page-views` the analytics'.
+"""The command line: `python -m demo` is the money's; the analytics': `market`, `candles`, `trades`, `page-views`, and
+`loan-scoring`.
 
 These are there where their packages are: `make demo SERVICE=market` installs them.
 """
@@ -134,6 +135,11 @@ if find_spec("confluent_kafka") and find_spec("pyiceberg"):
     from demo.page_views import play_page_views
 
     app.command("page-views")(play_page_views)
+
+if find_spec("optbinning"):
+    from demo.loans import play_loans
+
+    app.command("loan-scoring")(play_loans)
 
 if __name__ == "__main__":
     app()

@@ -10,7 +10,12 @@ import typer
 
 from pipeline.console.command_line import PROGRAM, command_line
 
-SERVICES: Final = ("bank_stream.operations", "market.operations", "page_views.operations")
+SERVICES: Final = (
+    "bank_stream.operations",
+    "loan_scoring.operations",
+    "market.operations",
+    "page_views.operations",
+)
 """Modules whose `COMMANDS` say what each service gives to the command line, and, where they have some, whose `SETTINGS`
 are those of programs without commands. The engine imports none of them by name."""
 

@@ -1,7 +1,7 @@
 """The command line: `python -m producers bank`, then `python -m producers traffic`.
 
-`candles`, `trades`, `provider` and `page-views` are there where the packages of the analytics are, which `make setup`
-installs.
+`candles`, `trades`, `provider`, `page-views` and `loans` are there where the packages of the analytics are, which
+`make setup` installs.
 """
 
 from __future__ import annotations
@@ -180,11 +180,12 @@ def _explained() -> Iterator[None]:
 
 
 if find_spec("confluent_kafka"):
-    from producers.market import send_candles, send_page_views, send_trades, stand_in
+    from producers.market import send_candles, send_loans, send_page_views, send_trades, stand_in
 
     app.command("candles")(send_candles)
     app.command("trades")(send_trades)
     app.command("page-views")(send_page_views)
+    app.command("loans")(send_loans)
     app.command("provider")(stand_in)
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The commands `candles`, `trades`, `page-views`, `provider`: records into topics, a stand-in for the feed to ask."""
+"""The commands `candles`, `trades`, `page-views`, `loans`, `provider`: records into topics, a stand-in for the feed."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ from pipeline.settings.errors import SettingsError
 from pipeline.settings.kafka import BrokerSettings
 from producers.candles import MINUTES, Disorder, candles, days_of
 from producers.kafka import Delivered, DeliveryError, abort, deliver
+from producers.loans import TOPIC as LOANS
+from producers.loans import Mishaps as LoanMishaps
+from producers.loans import applications
 from producers.made import Made
 from producers.page_views import HEADER, page_views
 from producers.page_views import TOPIC as PAGE_VIEWS
@@ -166,6 +169,39 @@ def send_page_views(
             _drop(folder / f"views-{seed}.csv", [made.value for made in source if made.value is not None])
         else:
             _send(source, [PAGE_VIEWS], partitions, rate, aborted, note)
+    console.print(f"seed {seed}")
+
+
+def send_loans(
+    number: Annotated[int, typer.Option(min=1, help="How many applications.")] = 10_000,
+    ids: Annotated[float, typer.Option(min=0, max=1, help="Share with an application_id of its own.")] = 0.5,
+    unusual: Annotated[float, typer.Option(min=0, max=1, help="Share that is written unusually, and right.")] = 0.1,
+    repeated: Annotated[float, typer.Option(min=0, max=1, help="Of those with an id: come again.")] = 0.03,
+    conflicting: Annotated[
+        float, typer.Option(min=0, max=1, help="Of those with an id: come again and say something else.")
+    ] = 0.01,
+    broken: Annotated[
+        float, typer.Option(min=0, max=1, help="Broken ones beside the good, as a share of them.")
+    ] = 0.02,
+    drift: Annotated[float, typer.Option(help="By how much people are worse off than in training; 1: much.")] = 0.0,
+    rate: Rate = None,
+    partitions: Annotated[int, typer.Option(min=1, help="Of the topic, where it is made.")] = 4,
+    aborted: Aborted = 0,
+    note: Note = None,
+    seed: Seed = None,
+) -> None:
+    """Send applications for loans to the topic `fintech_pyspark`, which is made where it is missing.
+
+    Uses KAFKA_BROKERS and the other KAFKA_… settings, as the services do.
+
+        python -m producers loans --number 50000 --seed 7
+
+        python -m producers loans --rate 100 --drift 1
+    """
+    seed = _seed(seed)
+    mishaps = LoanMishaps(ids, unusual, repeated, conflicting, broken, drift)
+    with _explained():
+        _send(list(applications(seed, number, mishaps)), [LOANS], partitions, rate, aborted, note)
     console.print(f"seed {seed}")
 
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs what one level of use takes: `setup.sh money|analytics|market|lake|tests` (the last unless given: all of it).
+# Installs what one level of use takes: `setup.sh money|analytics|market|lake|loans|tests` (the last unless given: all of it).
 #   money      the money's service and its demo: programs (apt), .venv (pip, by hash), Kinesis emulator (npm)
 #   analytics  the analytics and their demos: programs, .venv, jars (Maven Central, by hash) of Spark, broker, database
 #   market     the analytics', and feed, trading day and dashboard: more packages, the charts (npm, by hash), a browser
 #   lake       the analytics', and what services with tables in a lakehouse need: more packages, jars of Iceberg
+#   loans      the same, and what scores loans and trains models that do: more packages
 #   tests      all of these, and what tests, checks and benchmarks need on top
 # Again and again at no cost: nothing is done, and no network needed, while the lists it installs from are the same.
 set -euo pipefail
@@ -18,7 +19,7 @@ MARKET_FILES=(dashboard)       # of the market and the tests
 LAKE_FILES=(iceberg)           # of the lakehouse and the tests
 TEST_FILES=(axe iceberg-aws)
 GROOVY=/usr/share/java/groovy-all.jar # 2.4, as Jenkins has it
-LISTS=(requirements-{build,demo,analytics,market,lake,dev}.txt jars.lock tests/emulators/package-lock.json scripts/setup.sh)
+LISTS=(requirements-{build,demo,analytics,market,lake,training,dev}.txt jars.lock tests/emulators/package-lock.json scripts/setup.sh)
 export PATH="$PATH:/usr/sbin:/usr/local/sbin"
 
 say() { echo "setup: $*"; }
@@ -79,7 +80,7 @@ missing_packages() {
         node_is_new_enough || echo nodejs
         command -v npm >/dev/null || echo npm
     fi
-    if for_level analytics market lake tests; then
+    if for_level analytics market lake loans tests; then
         [ -e "$GROOVY" ] || echo groovy
     fi
     if for_level market tests; then
@@ -118,6 +119,7 @@ python_packages() {
         analytics) echo requirements-analytics.txt ;;
         market) echo requirements-market.txt ;;
         lake) echo requirements-lake.txt ;;
+        loans) echo requirements-training.txt ;;
         tests) echo requirements-dev.txt ;;
     esac
 }
@@ -146,7 +148,7 @@ install_kubectl() {
 fetch_jars() {
     local sections=("${JARS[@]}")
     ! for_level market tests || sections+=("${MARKET_FILES[@]}")
-    ! for_level lake tests || sections+=("${LAKE_FILES[@]}")
+    ! for_level lake loans tests || sections+=("${LAKE_FILES[@]}")
     ! for_level tests || sections+=("${TEST_FILES[@]}")
     .venv/bin/python -m scripts.fetch_jars "${sections[@]}"
 }
@@ -172,14 +174,14 @@ everything_is_there() {
         money) money_is_there ;;
         analytics) analytics_is_there ;;
         market) market_is_there ;;
-        lake) lake_is_there ;;
+        lake | loans) lake_is_there ;;
         tests)
             money_is_there && market_is_there && lake_is_there && [ -d ".cache/jars/${TEST_FILES[-1]}" ] && [ -x "$KUBECTL" ]
             ;;
     esac
 }
 
-for_level money analytics market lake tests || fail "money, analytics, market, lake or tests, not $LEVEL"
+for_level money analytics market lake loans tests || fail "money, analytics, market, lake, loans or tests, not $LEVEL"
 mkdir -p .cache
 fingerprint=$(sha256sum "${LISTS[@]}" | sha256sum)
 ! everything_is_there || exit 0
@@ -187,7 +189,7 @@ install_programs
 step "Python packages into .venv (Spark alone is 450 MB: minutes, the first time)" install_python_packages
 if for_level money tests; then step "Kinesis emulator" install_node_packages; fi
 if for_level tests; then step "kubectl" install_kubectl; fi
-if for_level analytics market lake tests; then fetch_jars || exit 1; fi
+if for_level analytics market lake loans tests; then fetch_jars || exit 1; fi
 if for_level tests; then step "Spark's classes, in an archive for the tests" .venv/bin/python -m tests.spark_archive; fi
 echo "$fingerprint" >".venv/setup.$LEVEL.stamp"
 say "done"

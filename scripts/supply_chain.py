@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 LIST = "requirements.txt"
-AUDITED = ("requirements-market.txt", "requirements-lake.txt")
-"""What the market's programs and those with tables need: all of the money's and the analytics' and more."""
+AUDITED = ("requirements-market.txt", "requirements-training.txt")
+"""What the market's programs and those with tables and models need: all of the money's and the analytics' and more."""
 AUDITOR = (
     *(sys.executable, "-m", "pip_audit", "--format=json", "--progress-spinner=off", "--timeout=10"),
     *("--disable-pip", "--require-hashes"),

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOMAINS = {"transactions", "card_transactions", "loans", "stocks"}
-ANALYTICS = {"market", "page_views"}
+ANALYTICS = {"loan_scoring", "market", "page_views"}
 SERVICES = {"bank_stream", "stream_consumer"}
 AROUND = {"migrations", "producers", "benchmarks", "tests", "demo", "orchestration"}
 OURS = {"pipeline", "bank", *AROUND, *SERVICES, *DOMAINS, *ANALYTICS}
@@ -84,6 +84,7 @@ ONLY = {
     | {f"pipeline/structured/{name}.py" for name in ("batch", "letters", "query", "service", "session", "sink")}
     | {f"pipeline/structured/{name}.py" for name in ("source", "tasks", "warming")}
     | {"pipeline/lake/maintenance.py", "pipeline/lake/merge.py"}
+    | {f"loan_scoring/{name}.py" for name in ("compiled", "hive_view", "predictions", "service")}
     | {"market/trades.py", *(f"page_views/{name}.py" for name in ("carried", "service", "tasks"))},
     "py4j": {"pipeline/dstream/stream.py", "pipeline/spark/context.py", "pipeline/lake/merge.py"}
     | {f"pipeline/structured/{name}.py" for name in ("query", "run", "session", "warming")},
@@ -91,7 +92,13 @@ ONLY = {
     | {f"pipeline/kafka/{name}.py" for name in ("letter_box", "sending", "topics")},
     "pymongo": {f"market/{name}.py" for name in ("mongo", "candle_rows", "kept")},
     "pyiceberg": {f"pipeline/lake/{name}.py" for name in ("append", "description", "errors", "lake", "table")}
-    | {f"page_views/{name}.py" for name in ("dimension", "loader", "users")},
+    | {f"page_views/{name}.py" for name in ("dimension", "loader", "users")}
+    | {f"loan_scoring/{name}.py" for name in ("commands/tables", "hive_view", "looks", "outcomes")},
+    "xgboost": {"loan_scoring/challenger.py", "loan_scoring/model/training.py"},
+    "optbinning": {"loan_scoring/model/training.py"},
+    "scipy": {"loan_scoring/model/training.py"},
+    "sklearn": {"loan_scoring/model/evaluation.py"},
+    "matplotlib": {"loan_scoring/plots.py"},
     "datasketches": {"page_views/users.py"},
     "ada_url": {"page_views/address.py"},
     "crawlerdetect": {"page_views/robots.py"},
@@ -174,6 +181,14 @@ def test_the_rules_of_page_views_know_no_stream_no_store_and_no_settings() -> No
     found = {(rule, module) for rule in rules for module in imports(ROOT / f"page_views/{rule}.py")}
     assert {(rule, module) for rule, module in found if not module.startswith(allowed)} == set()
     assert {module.split(".")[1] for _, module in found if module.startswith("page_views.")} <= set(rules)
+
+
+def test_the_rules_of_loan_scoring_know_no_stream_no_store_and_no_settings() -> None:
+    rules = ("application", "features", "figures", "scorecard")
+    allowed = ("loan_scoring", "pipeline.messages", "pipeline.runtime.errors", "msgspec", *sys.stdlib_module_names)
+    found = {(rule, module) for rule in rules for module in imports(ROOT / f"loan_scoring/{rule}.py")}
+    assert {(rule, module) for rule, module in found if not module.startswith(allowed)} == set()
+    assert {module.split(".")[1] for _, module in found if module.startswith("loan_scoring.")} <= set(rules)
 
 
 @pytest.mark.parametrize("domain", sorted(DOMAINS | ANALYTICS))

@@ -15,9 +15,12 @@ from scripts.supply_chain import AUDITED
 ROOT = Path(__file__).resolve().parent.parent.parent
 ANALYTICS = {"confluent-kafka", "pymongo", "pyarrow", "pandas", "numpy", "ada-url", "crawlerdetect"}
 LAKE = {"pyiceberg", "pyiceberg-core", "datasketches"}
+TRAINS = {"optbinning", "ortools", "scikit-learn", "matplotlib"}
 ON_TOP = {"flask", "exchange-calendars", "httpx", "waitress"}
 MONEY = ("demo.__main__", "demo.cluster", "stream_consumer", "producers.__main__", "pipeline.__main__")
 MARKET = ("stream_analytics", "market.candles", "market.trades")
+SCORING = ("stream_analytics", "loan_scoring.service", "loan_scoring.tasks", "loan_scoring.commands.tables", "xgboost")
+TRAINING = ("demo.__main__", "demo.loans", "loan_scoring.__main__", "loan_scoring.model.training", "loan_scoring.plots")
 TABLES = ("demo.__main__", "page_views.service", "page_views.users", "pipeline.lake.maintenance", "datasketches")
 WATCHED = ("market.dashboard.__main__", "market.dashboard.serving")
 FED = ("demo.__main__", "demo.trading_day", "market.feed.steps", "market.day.steps", "exchange_calendars")
@@ -52,6 +55,8 @@ def pins(name: str) -> dict[str, str]:
         "requirements-analytics.txt",
         "requirements-market.txt",
         "requirements-lake.txt",
+        "requirements-loans.txt",
+        "requirements-training.txt",
     ],
 )
 def test_a_part_of_the_packages_has_the_versions_that_the_tests_have(name: str) -> None:
@@ -86,6 +91,11 @@ def test_the_streams_install_nothing_of_the_lakehouse() -> None:
     assert not pins("requirements-analytics.txt").keys() & LAKE
 
 
+def test_what_scores_loans_installs_nothing_of_what_trains_models() -> None:
+    assert pins("requirements-training.txt").keys() >= TRAINS
+    assert not pins("requirements-loans.txt").keys() & TRAINS
+
+
 def test_the_streams_install_nothing_of_feed_and_dashboard() -> None:
     assert pins("requirements-market.txt").keys() >= ON_TOP
     assert not pins("requirements-analytics.txt").keys() & ON_TOP
@@ -99,6 +109,8 @@ def test_the_streams_install_nothing_of_feed_and_dashboard() -> None:
         ("requirements-analytics.txt", SHOWN),
         ("requirements-market.txt", WATCHED),
         ("requirements-lake.txt", TABLES),
+        ("requirements-loans.txt", SCORING),
+        ("requirements-training.txt", TRAINING),
         ("requirements-market.txt", FED),
     ],
 )

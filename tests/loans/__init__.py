@@ -1,0 +1,1 @@
+"""Loan scoring, told again for its tests and its demo."""
