@@ -2,6 +2,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 WORKERS ?= 4
+# What a demo needs that is more than the analytics'.
+LEVEL_market := market
+LEVEL_page-views := lake
+LEVEL_loan-scoring := loans
+LEVEL_channel-stats := channels
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
 
 .PHONY: help setup setup-money setup-demo setup-market unit test mysql airflow check lint types format lock demo cluster run dashboard bench soak faults deploy teardown clean
@@ -16,7 +21,7 @@ setup-money:
 	@bash scripts/setup.sh money
 
 setup-demo:
-	@bash scripts/setup.sh $(if $(filter market,$(SERVICE)),market,$(if $(filter page-views,$(SERVICE)),lake,$(if $(filter loan-scoring,$(SERVICE)),loans,$(if $(SERVICE),analytics,money))))
+	@bash scripts/setup.sh $(or $(LEVEL_$(SERVICE)),$(if $(SERVICE),analytics,money))
 
 setup-market:
 	@bash scripts/setup.sh market
@@ -58,7 +63,7 @@ lock: setup ## write requirements*.txt anew from requirements*.in, with hashes (
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) --allow-unsafe --constraint requirements.txt requirements-dev.in \
 		-o requirements-dev.txt
 	@for list in requirements-demo requirements-analytics requirements-market requirements-lake requirements-loans \
-		requirements-training; do \
+		requirements-training requirements-channels; do \
 		echo "$$list.txt"; \
 		$(COMPILE) --allow-unsafe --constraint requirements-dev.txt $$list.in -o $$list.txt || exit 1; \
 	done
@@ -68,7 +73,7 @@ lock: setup ## write requirements*.txt anew from requirements*.in, with hashes (
 	@$(COMPILE) --constraint requirements.txt --no-emit-package pyspark --no-emit-package py4j requirements.in \
 		-o requirements-image.txt
 
-demo: setup-demo ## the whole service on this machine, with traffic, in front of your eyes (SERVICE=market, candles, trades, page-views: that one)
+demo: setup-demo ## the whole service on this machine, with traffic, in front of your eyes (SERVICE=market, candles, trades, page-views, channel-stats: that one)
 	@$(PYTHON) -m demo $(SERVICE)
 
 cluster: setup-money ## the service as it is deployed, on a Spark cluster of this machine, until Ctrl-C drains it

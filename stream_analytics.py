@@ -63,6 +63,17 @@ def loan_scoring(environ: Mapping[str, str]) -> Composed:
     return settings, service(settings)
 
 
+def channel_stats(environ: Mapping[str, str]) -> Composed:
+    """Harvests of channels into the latest count per day and month: topics in Avro, and tables."""
+    from channel_stats.settings import ChannelSettings
+
+    settings = ChannelSettings.read(environ)
+    from channel_stats.stats import service
+    from migrations.yt import prepare
+
+    return settings, service(settings, partial(prepare, settings.mysql))
+
+
 def run(settings: AnalyticsSettings, service: Service, stop: StopSignal, *, until_caught_up: bool) -> None:
     """Raises `PipelineError`."""
     from pipeline.structured.run import Engine
@@ -73,6 +84,7 @@ def run(settings: AnalyticsSettings, service: Service, stop: StopSignal, *, unti
 SERVICES: dict[str, Callable[..., Composed]] = {
     "candles": candles,
     "loan-scoring": loan_scoring,
+    "channel-stats": channel_stats,
     "page-views": page_views,
     "trades": trades,
 }

@@ -1,5 +1,5 @@
-"""The command line: `python -m demo` is the money's; the analytics': `market`, `candles`, `trades`, `page-views`, and
-`loan-scoring`.
+"""The command line: `python -m demo` is the money's; the analytics': `market`, `candles`, `trades`, `page-views`,
+`loan-scoring`, and `channel-stats`.
 
 These are there where their packages are: `make demo SERVICE=market` installs them.
 """
@@ -140,6 +140,11 @@ if find_spec("optbinning"):
     from demo.loans import play_loans
 
     app.command("loan-scoring")(play_loans)
+
+if find_spec("fastavro"):
+    from demo.channel_stats import play_channel_stats
+
+    app.command("channel-stats")(play_channel_stats)
 
 if __name__ == "__main__":
     app()

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
-from demo.ground import Ground
 from demo.job import Job, Line, job
 from demo.pictures import Pictures
 from demo.sending import Sending
@@ -39,10 +40,20 @@ class Heard:
         return ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count) or "Spark is starting"
 
 
+class Here(Protocol):
+    """Where a service runs: the settings that lead it to its servers, and a folder for what it leaves behind."""
+
+    @property
+    def environment(self) -> Mapping[str, str]: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+
 class Service:
     """`python stream_analytics.py NAME`, run again and again, and what it tells."""
 
-    def __init__(self, name: str, here: Ground, settings: Mapping[str, str], hear: Callable[[Line], None]) -> None:
+    def __init__(self, name: str, here: Here, settings: Mapping[str, str], hear: Callable[[Line], None]) -> None:
         self.name = name
         self._here = here
         self._environment = {**here.environment, **settings}

@@ -15,10 +15,11 @@ from alembic.config import Config
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from migrations import REVISIONS, require_newer, revision
+from migrations import require_newer, revision
+from migrations.history import History
 from pipeline.aws import Aws
 from pipeline.mysql.credentials import RotatedSecret
-from pipeline.mysql.location import MysqlLocation, parse_mysql_location
+from pipeline.mysql.location import DEFAULT_SCHEMA, MysqlLocation, parse_mysql_location
 from pipeline.mysql.session_settings import MIGRATIONS, keep
 from pipeline.runtime.errors import Fatal
 
@@ -28,30 +29,34 @@ OTHERS_DONE_WITHIN = 3600
 """Seconds to wait for a migration that somebody else is running."""
 
 
-def run(where: str | MysqlLocation) -> None:
+def run(where: str | MysqlLocation, history: History) -> None:
     """As `migrations.upgrade`."""
     location = parse_mysql_location(where) if isinstance(where, str) else where
-    config = Config(str(Path(__file__).parent.parent / "alembic.ini"))
+    here = Path(__file__).parent
+    config = Config(str(here.parent / "alembic.ini"))
+    config.set_main_option("version_locations", str(here / history.versions))
+    config.set_main_option("path_separator", "os")
+    newest = history.revisions[-1]
     with connected(location) as connection:
-        current = revision(connection.connection)
-        if current is not None and current not in REVISIONS:
-            require_newer(connection.connection, current)
-            log.info(
-                "schema %s is at revision %s, newer than %s: left as it is", location.schema, current, REVISIONS[-1]
-            )
+        current = revision(connection.connection, history)
+        if current is not None and current not in history.revisions:
+            require_newer(connection.connection, current, history)
+            log.info("schema %s is at revision %s, newer than %s: left as it is", location.schema, current, newest)
             return
-        config.attributes["connection"] = connection
-        command.upgrade(config, REVISIONS[-1])
-        log.info("schema %s is at revision %s", location.schema, REVISIONS[-1])
+        config.attributes.update(connection=connection, history=history)
+        command.upgrade(config, newest)
+        log.info("schema %s is at revision %s", location.schema, newest)
 
 
-def located(environment: Mapping[str, str]) -> MysqlLocation:
+def located(environment: Mapping[str, str], schema: str = DEFAULT_SCHEMA) -> MysqlLocation:
     """Where MYSQL_LOC and MYSQL_SSL_CA lead, as MYSQL_USER with MYSQL_PASS, or as MYSQL_SECRET_ID says.
+
+    `schema`: unless MYSQL_LOC names one.
 
     Raises ValueError, which names the variable, and `PipelineError` where the secret cannot be read.
     """
     try:
-        given = parse_mysql_location(environment.get("MYSQL_LOC", ""))
+        given = parse_mysql_location(environment.get("MYSQL_LOC", ""), schema)
     except ValueError as error:
         raise ValueError(f"MYSQL_LOC {error}") from None
     user, password = environment.get("MYSQL_USER") or given.user, environment.get("MYSQL_PASS") or given.password

@@ -12,6 +12,7 @@ from pipeline.console.command_line import PROGRAM, command_line
 
 SERVICES: Final = (
     "bank_stream.operations",
+    "channel_stats.operations",
     "loan_scoring.operations",
     "market.operations",
     "page_views.operations",

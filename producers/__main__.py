@@ -1,6 +1,6 @@
 """The command line: `python -m producers bank`, then `python -m producers traffic`.
 
-`candles`, `trades`, `provider`, `page-views` and `loans` are there where the packages of the analytics are, which
+`candles`, `trades`, `provider`, `page-views`, `harvests` and `loans` are there where the packages of the analytics are, which
 `make setup` installs.
 """
 
@@ -180,12 +180,14 @@ def _explained() -> Iterator[None]:
 
 
 if find_spec("confluent_kafka"):
+    from producers.channels import send_harvests
     from producers.market import send_candles, send_loans, send_page_views, send_trades, stand_in
 
     app.command("candles")(send_candles)
     app.command("trades")(send_trades)
     app.command("page-views")(send_page_views)
     app.command("loans")(send_loans)
+    app.command("harvests")(send_harvests)
     app.command("provider")(stand_in)
 
 if __name__ == "__main__":

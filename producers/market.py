@@ -2,56 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
-from random import SystemRandom
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from market.calendar import Calendar
 from market.settings import CalendarSettings
 from market.symbols import topics_of
-from pipeline.kafka.client import client_options
-from pipeline.kafka.topics import Topics
-from pipeline.runtime.errors import PipelineError
-from pipeline.settings.errors import SettingsError
-from pipeline.settings.kafka import BrokerSettings
 from producers.candles import MINUTES, Disorder, candles, days_of
-from producers.kafka import Delivered, DeliveryError, abort, deliver
 from producers.loans import TOPIC as LOANS
 from producers.loans import Mishaps as LoanMishaps
 from producers.loans import applications
-from producers.made import Made
 from producers.page_views import HEADER, page_views
 from producers.page_views import TOPIC as PAGE_VIEWS
 from producers.page_views import Mishaps as ViewMishaps
 from producers.provider import KEY, Provider, standing_in
+from producers.sending import Aborted, Note, Rate, Seed, console, explained, seeded, send, write_down
 from producers.trades import TOPIC, Mishaps, late_demonstration, milliseconds, trades
 
 STOCKS: Final = "AAPL,MSFT,AMZN,GOOG,META,NVDA,TSLA,AMC,GME,BTC/USD"
 FRIDAY: Final = datetime(2023, 8, 25)
 OPENING: Final = datetime(2023, 8, 25, 13, 30)
-ABORTED: Final = "producers.aborted"
-"""The transaction that nobody gets to see."""
 PAST, AHEAD = timedelta(days=14), timedelta(days=31)
 """For which the stand-in of the provider has candles, once they are due."""
-console = Console(stderr=True)
 
 Symbols = Annotated[str, typer.Option(envvar="SYMBOLS", help="Symbols, by commas.")]
-Rate = Annotated[float | None, typer.Option(min=0.1, help="Records per second; none is as fast as it goes.")]
-Seed = Annotated[int | None, typer.Option(help="Same seed, same records; none is a new one each time.")]
-Aborted = Annotated[int, typer.Option(min=0, help="First so many in a transaction that is aborted.")]
-Note = Annotated[Path | None, typer.Option(help="A file for where each record lies: a JSON object a line.")]
 Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The first trading day.")]
 
 
@@ -81,12 +63,12 @@ def send_candles(
 
         python -m producers candles --days 5 --late 0 --broken 0 --seed 7
     """
-    seed = _seed(seed)
+    seed = seeded(seed)
     names = _names(symbols)
     disorder = Disorder(shuffled, late, repeated, corrected, broken, unusual)
     source = list(candles(seed, names, days_of(day.date(), days), minutes, disorder))
-    with _explained():
-        _send(source, topics_of(tuple(names)), 1, rate, aborted, note)
+    with explained():
+        send(source, topics_of(tuple(names)), 1, rate, aborted, note)
     console.print(f"seed {seed}")
 
 
@@ -121,14 +103,14 @@ def send_trades(
 
         python -m producers trades --late-demo
     """
-    seed = _seed(seed)
+    seed = seeded(seed)
     names, start = _names(symbols), begin.replace(tzinfo=UTC)
-    with _explained():
+    with explained():
         if late_demo:
             _demonstrate(names[0], start, partitions, pause, note)
             return
         source = list(trades(seed, names, start, seconds, per_second, Mishaps(shuffled, late, repeated, broken)))
-        _send(source, [TOPIC], partitions, rate, aborted, note)
+        send(source, [TOPIC], partitions, rate, aborted, note)
     console.print(f"seed {seed}")
 
 
@@ -161,14 +143,14 @@ def send_page_views(
 
         python -m producers page-views --folder /var/spool/page-views
     """
-    seed = _seed(seed)
+    seed = seeded(seed)
     mishaps = ViewMishaps(shuffled, unusual, broken, robots)
     source = list(page_views(seed, visitors, milliseconds(begin.replace(tzinfo=UTC)) // 1000, seconds, mishaps))
-    with _explained():
+    with explained():
         if folder:
             _drop(folder / f"views-{seed}.csv", [made.value for made in source if made.value is not None])
         else:
-            _send(source, [PAGE_VIEWS], partitions, rate, aborted, note)
+            send(source, [PAGE_VIEWS], partitions, rate, aborted, note)
     console.print(f"seed {seed}")
 
 
@@ -198,10 +180,10 @@ def send_loans(
 
         python -m producers loans --rate 100 --drift 1
     """
-    seed = _seed(seed)
+    seed = seeded(seed)
     mishaps = LoanMishaps(ids, unusual, repeated, conflicting, broken, drift)
-    with _explained():
-        _send(list(applications(seed, number, mishaps)), [LOANS], partitions, rate, aborted, note)
+    with explained():
+        send(list(applications(seed, number, mishaps)), [LOANS], partitions, rate, aborted, note)
     console.print(f"seed {seed}")
 
 
@@ -221,7 +203,7 @@ def stand_in(
 
         TWELVE_DATA_URL=http://127.0.0.1:8900 TWELVE_DATA_KEY=stand-in SYMBOLS=AAPL,MSFT python -m market.feed live
     """
-    with _explained():
+    with explained():
         settings = CalendarSettings.read(os.environ)
         today = settings.market_clock.moment().date()
         sessions = Calendar(settings.market_calendar).sessions(today - PAST, today + AHEAD)
@@ -243,48 +225,12 @@ def _drop(path: Path, lines: Sequence[bytes]) -> None:
 
 def _demonstrate(name: str, begin: datetime, partitions: int, pause: float, note: Path | None) -> None:
     first, moving, late = late_demonstration(name, begin)
-    sent = _send([first, moving], [TOPIC], partitions, None, 0, None)
+    sent = send([first, moving], [TOPIC], partitions, None, 0, None)
     console.print(f"two trades of {name}, 18 s apart: the second closes the first one's windows; {pause:g} s …")
     time.sleep(pause)
-    sent += _send([late], [TOPIC], partitions, None, 0, None)
+    sent += send([late], [TOPIC], partitions, None, 0, None)
     console.print("a third, 12 s late, at 9999.00: no window of the service may show it, its status counts it as late")
-    _write_down(sent, note)
-
-
-def _send(
-    records: Sequence[Made], topics: Sequence[str], partitions: int, rate: float | None, aborted: int, note: Path | None
-) -> list[Delivered]:
-    client = _client()
-    Topics(client).make(topics, partitions, 1)
-    if aborted:
-        console.print(f"{abort(client, islice(records, aborted), ABORTED):,} records in an aborted transaction")
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(show_speed=True))
-    started = time.monotonic()
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
-        task = progress.add_task("records", total=len(records))
-        sent = deliver(client, records, rate=rate, on_progress=lambda taken: progress.update(task, completed=taken))
-    took = time.monotonic() - started
-    console.print(f"{len(sent):,} records in {took:.1f} s, {len(sent) / took:,.0f}/s, {_kinds(sent)}")
-    _write_down(sent, note)
-    return sent
-
-
-def _kinds(sent: Sequence[Delivered]) -> str:
-    kinds = [record.kind for record in sent]
-    return ", ".join(f"{kinds.count(kind):,} {kind}" for kind in dict.fromkeys(kinds))
-
-
-def _write_down(sent: Sequence[Delivered], note: Path | None) -> None:
-    if note:
-        note.write_text("".join(json.dumps(record._asdict()) + "\n" for record in sent))
-
-
-def _client() -> dict[str, Any]:
-    return client_options(BrokerSettings.read(os.environ))
-
-
-def _seed(seed: int | None) -> int:
-    return SystemRandom().randrange(10**9) if seed is None else seed
+    write_down(sent, note)
 
 
 def _names(symbols: str) -> list[str]:
@@ -294,16 +240,3 @@ def _names(symbols: str) -> list[str]:
     except ValueError as error:
         raise typer.BadParameter(f"--symbols {error}") from None
     return names
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """A line for each trouble: exit code 2 where a setting is wrong, 1 where the brokers are the trouble."""
-    try:
-        yield
-    except SettingsError as error:
-        console.print(f"[red]{error}[/red]")
-        raise typer.Exit(2) from None
-    except (PipelineError, DeliveryError, OSError) as error:
-        console.print(f"[red]{error}[/red]")
-        raise typer.Exit(1) from None

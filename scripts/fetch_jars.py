@@ -1,9 +1,10 @@
 """Fetches the jars of jars.lock into .cache/jars, a folder for each section. `python -m scripts.fetch_jars SECTION...`
 
 Each file is checked by its SHA-256 and appears under its name once it is whole; what is there already is not fetched.
-They come from Maven Central, or from where this machine's Maven is told to fetch them: the environment variable
-MAVEN_REPOSITORY (an address), or a mirror of `central` in ~/.m2/settings.xml or /etc/maven/settings.xml. What the lock
-calls `npm:name:version` is no jar but a package (.tgz) of the npm registry, or of what NPM_CONFIG_REGISTRY names.
+What is no jar says so behind an `@`, as `@tar.gz`. They come from Maven Central, or from where this machine's Maven is
+told to fetch them: the environment variable MAVEN_REPOSITORY (an address), or a mirror of `central` in
+~/.m2/settings.xml or /etc/maven/settings.xml. What the lock calls `npm:name:version` is no jar but a package (.tgz) of
+the npm registry, or of what NPM_CONFIG_REGISTRY names.
 
 Exit codes: 0 all are there; 1 one could not be had, or is another file than the lock says; 2 no such section.
 """
@@ -53,13 +54,14 @@ class Jar(NamedTuple):
     @property
     def name(self) -> str:
         """The file's name."""
-        _, *rest = self.coordinates.split(":")
-        return f"{'-'.join(rest)}.{'tgz' if self.of_npm else 'jar'}"
+        coordinates, _, kind = self.coordinates.partition("@")
+        _, *rest = coordinates.split(":")
+        return f"{'-'.join(rest)}.{kind or ('tgz' if self.of_npm else 'jar')}"
 
     @property
     def path(self) -> str:
         """Where it lies in a repository."""
-        group, artifact, version, *_ = self.coordinates.split(":")
+        group, artifact, version, *_ = self.coordinates.partition("@")[0].split(":")
         if self.of_npm:
             return f"{artifact}/-/{self.name}"
         return f"{group.replace('.', '/')}/{artifact}/{version}/{self.name}"

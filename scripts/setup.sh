@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs what one level of use takes: `setup.sh money|analytics|market|lake|loans|tests` (the last unless given: all of it).
+# Installs what one level of use takes: `setup.sh money|analytics|market|lake|loans|channels|tests` (all unless given).
 #   money      the money's service and its demo: programs (apt), .venv (pip, by hash), Kinesis emulator (npm)
 #   analytics  the analytics and their demos: programs, .venv, jars (Maven Central, by hash) of Spark, broker, database
 #   market     the analytics', and feed, trading day and dashboard: more packages, the charts (npm, by hash), a browser
 #   lake       the analytics', and what services with tables in a lakehouse need: more packages, jars of Iceberg
 #   loans      the same, and what scores loans and trains models that do: more packages
+#   channels   the analytics', and a MariaDB, Avro and a registry of schemas
 #   tests      all of these, and what tests, checks and benchmarks need on top
 # Again and again at no cost: nothing is done, and no network needed, while the lists it installs from are the same.
 set -euo pipefail
@@ -17,9 +18,11 @@ KUBECTL=.cache/kubectl
 JARS=(spark kafka mongo)       # of every level but the money's
 MARKET_FILES=(dashboard)       # of the market and the tests
 LAKE_FILES=(iceberg)           # of the lakehouse and the tests
+CHANNEL_FILES=(registry)       # of the channels and the tests
 TEST_FILES=(axe iceberg-aws)
 GROOVY=/usr/share/java/groovy-all.jar # 2.4, as Jenkins has it
-LISTS=(requirements-{build,demo,analytics,market,lake,training,dev}.txt jars.lock tests/emulators/package-lock.json scripts/setup.sh)
+LISTS=(requirements-{build,demo,analytics,market,lake,training,channels,dev}.txt jars.lock scripts/setup.sh)
+LISTS+=(tests/emulators/package-lock.json)
 export PATH="$PATH:/usr/sbin:/usr/local/sbin"
 
 say() { echo "setup: $*"; }
@@ -73,10 +76,12 @@ missing_packages() {
         echo "python$version-venv"
     fi
     java_is_new_enough || echo openjdk-17-jre-headless
-    if for_level money tests; then
+    if for_level money channels tests; then
         # The -core packages have the programs without the service, so that no MariaDB is started or enabled here.
         command -v mariadbd >/dev/null || echo mariadb-server-core
         command -v my_print_defaults >/dev/null || echo mariadb-client-core
+    fi
+    if for_level money tests; then
         node_is_new_enough || echo nodejs
         command -v npm >/dev/null || echo npm
     fi
@@ -120,6 +125,7 @@ python_packages() {
         market) echo requirements-market.txt ;;
         lake) echo requirements-lake.txt ;;
         loans) echo requirements-training.txt ;;
+        channels) echo requirements-channels.txt ;;
         tests) echo requirements-dev.txt ;;
     esac
 }
@@ -149,14 +155,14 @@ fetch_jars() {
     local sections=("${JARS[@]}")
     ! for_level market tests || sections+=("${MARKET_FILES[@]}")
     ! for_level lake loans tests || sections+=("${LAKE_FILES[@]}")
+    ! for_level channels tests || sections+=("${CHANNEL_FILES[@]}")
     ! for_level tests || sections+=("${TEST_FILES[@]}")
     .venv/bin/python -m scripts.fetch_jars "${sections[@]}"
 }
 
-money_is_there() {
-    command -v mariadbd >/dev/null && command -v my_print_defaults >/dev/null && command -v node >/dev/null &&
-        [ -d "$EMULATORS/node_modules" ]
-}
+mariadb_is_there() { command -v mariadbd >/dev/null && command -v my_print_defaults >/dev/null; }
+
+money_is_there() { mariadb_is_there && command -v node >/dev/null && [ -d "$EMULATORS/node_modules" ]; }
 
 analytics_is_there() { [ -e "$GROOVY" ] && [ -d ".cache/jars/${JARS[-1]}" ]; }
 
@@ -165,6 +171,7 @@ market_is_there() {
 }
 
 lake_is_there() { analytics_is_there && [ -d ".cache/jars/${LAKE_FILES[-1]}" ]; }
+channels_are_there() { mariadb_is_there && [ -d ".cache/jars/${CHANNEL_FILES[-1]}" ]; }
 
 everything_is_there() {
     [ "$(cat ".venv/setup.$LEVEL.stamp" 2>/dev/null)" = "$fingerprint" ] ||
@@ -175,13 +182,16 @@ everything_is_there() {
         analytics) analytics_is_there ;;
         market) market_is_there ;;
         lake | loans) lake_is_there ;;
+        channels) channels_are_there ;;
         tests)
-            money_is_there && market_is_there && lake_is_there && [ -d ".cache/jars/${TEST_FILES[-1]}" ] && [ -x "$KUBECTL" ]
+            money_is_there && market_is_there && lake_is_there && channels_are_there &&
+                [ -d ".cache/jars/${TEST_FILES[-1]}" ] && [ -x "$KUBECTL" ]
             ;;
     esac
 }
 
-for_level money analytics market lake loans tests || fail "money, analytics, market, lake, loans or tests, not $LEVEL"
+for_level money analytics market lake loans channels tests ||
+    fail "money, analytics, market, lake, loans, channels or tests, not $LEVEL"
 mkdir -p .cache
 fingerprint=$(sha256sum "${LISTS[@]}" | sha256sum)
 ! everything_is_there || exit 0
@@ -189,7 +199,7 @@ install_programs
 step "Python packages into .venv (Spark alone is 450 MB: minutes, the first time)" install_python_packages
 if for_level money tests; then step "Kinesis emulator" install_node_packages; fi
 if for_level tests; then step "kubectl" install_kubectl; fi
-if for_level analytics market lake loans tests; then fetch_jars || exit 1; fi
+if for_level analytics market lake loans channels tests; then fetch_jars || exit 1; fi
 if for_level tests; then step "Spark's classes, in an archive for the tests" .venv/bin/python -m tests.spark_archive; fi
 echo "$fingerprint" >".venv/setup.$LEVEL.stamp"
 say "done"

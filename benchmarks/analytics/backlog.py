@@ -15,6 +15,7 @@ from tests import topics
 from tests.kafka import admin
 
 OPENING, OPENING_UTC = datetime(2023, 8, 25, 9, 30), datetime(2023, 8, 25, 13, 30, tzinfo=UTC)
+HARVESTED = datetime(2017, 1, 1)
 FIRST_MS = 1_692_970_200_000
 VIEWS_FROM = FIRST_MS // 1000
 NAMES = 50
@@ -55,6 +56,21 @@ def candles(number: int) -> Iterator[bytes]:
     return (candle(random, minute) for minute in range(number))
 
 
+def harvests(number: int, channels: int) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value: of all channels in turn, four times a day, from 2017 on; subscribers grow, shuffled."""
+    random = Random(number)
+    subs = [random.randrange(10**6) for _ in range(channels)]
+    order = list(range(channels))
+    for turn in range(-(-number // channels)):
+        random.shuffle(order)
+        at = (HARVESTED + timedelta(hours=6 * turn)).isoformat()
+        for channel in order[: number - turn * channels]:
+            subs[channel] += random.randrange(100)
+            name = f"channel-{channel}"
+            value = f'{{"harvest_ts": "{at}", "subs": {subs[channel]}, "yt_channel_id": "{name}"}}'
+            yield name.encode(), value.encode()
+
+
 def make(bootstrap: str, names: Iterable[str], partitions: int = 1) -> None:
     """Make topics, and wait until clients see them: a broker opens the files of thousands one by one."""
     names = list(names)
@@ -77,10 +93,19 @@ def settle(bootstrap: str, topic: str) -> None:
 
 def fill(bootstrap: str, topic: str, values: Iterable[bytes]) -> None:
     """Put records, and wait until they are there."""
+    _fill(bootstrap, topic, ({"value": value} for value in values))
+
+
+def fill_keyed(bootstrap: str, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
+    """The same with keys, which say where a record goes."""
+    _fill(bootstrap, topic, ({"key": key, "value": value} for key, value in records))
+
+
+def _fill(bootstrap: str, topic: str, records: Iterable[dict[str, bytes]]) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 20, "queue.buffering.max.messages": 1_000_000})
-    rest = iter(values)
+    rest = iter(records)
     while some := list(islice(rest, PIECE)):
-        if (taken := producer.produce_batch(topic, [{"value": value} for value in some])) < len(some):
+        if (taken := producer.produce_batch(topic, some)) < len(some):
             raise RuntimeError(f"{len(some) - taken} records were not taken")
         producer.flush(60)
 

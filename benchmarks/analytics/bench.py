@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from benchmarks.analytics import backlog, runs, views
+from benchmarks.analytics import backlog, channels, runs, views
 from benchmarks.analytics.copying import COPIES
 from benchmarks.job import Job
 from benchmarks.machine import Use, Watch
@@ -156,6 +156,10 @@ class Bench:
         ]
         return [bare, ours, everything]
 
+    def channel_stats(self) -> list[Result]:
+        """Harvests of channels into topics and tables, and the upsert by itself."""
+        return channels.measured(self)
+
     def _fill_trades(self, here: Ground, writes: Iterable[str]) -> None:
         backlog.make(here.kafka.bootstrap, [READS, *writes], 4)
         backlog.settle(here.kafka.bootstrap, READS)
@@ -250,7 +254,7 @@ def _lasting(use: Use, seconds: float) -> Use:
     return use._replace(seconds=seconds)
 
 
-PARTS = ("trades", "sink", "warm", "many", "latency", "page-views")
+PARTS = ("trades", "sink", "warm", "many", "latency", "page-views", "channel-stats")
 
 
 def run(part: str, bench: Bench) -> list[Result]:

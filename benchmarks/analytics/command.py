@@ -31,6 +31,7 @@ def bench(
     - **many**: a candle of each of 10,000 symbols
     - **latency**: from arrival to the database, at 100 candles a second
     - **page-views**: windows beside Spark alone, all outputs, unique users
+    - **channel-stats**: harvests of 50,000 channels into topics and tables, and the upsert by itself
     """
     chosen = parts or list(PARTS)
     if unknown := set(chosen) - set(PARTS):

@@ -83,18 +83,40 @@ class Lanes:
         first = next(numbered, None)
         if first is None and not self.settle:
             return Written(lane, {}, 0, committed=False)
-        name = f"{self.name}.{lane}-of-{self.count}"
-        held = _held.pop(name, None)
-        if held is None or held.last != (self.run, self.number - 1):
-            held = _Held(Lane(name, self.client, next(iter(self.identities))), ("", 0))
-        written = self._written(held.lane, lane, chain([] if first is None else [first], numbered))
-        _held[name] = _Held(held.lane, (self.run, self.number))
+        held = self._taken(lane)
+        written = self._written(held, lane, chain([] if first is None else [first], numbered))
+        _held[self._lane(lane)] = _Held(held, (self.run, self.number))
         return written
 
-    def _written(self, held: Lane, lane: int, rows: Iterable[Row]) -> Written:
+    def out(self, lane: int) -> Mapping[Place, int]:
+        """The offsets before which everything is out that this lane is dealt, where something is; before `write`.
+
+        For whoever keeps notes of what is out. Nobody else writes to the lane from here on, unless this driver is
+        overtaken. Raises as `write` does.
+        """
+        held = self._taken(lane)
+        marks = self._marks(held, lane)
+        _held[self._lane(lane)] = _Held(held, (self.run, self.number - 1))
+        return {place: mark.offset for place, mark in marks.items()}
+
+    def _lane(self, lane: int) -> str:
+        return f"{self.name}.{lane}-of-{self.count}"
+
+    def _taken(self, lane: int) -> Lane:
+        """The lane as this process has it from the write before, or anew."""
+        held = _held.pop(self._lane(lane), None)
+        if held is None or held.last != (self.run, self.number - 1):
+            return Lane(self._lane(lane), self.client, next(iter(self.identities)))
+        return held.lane
+
+    def _marks(self, held: Lane, lane: int) -> dict[Place, Mark]:
         marks = {place: mark for place, mark in held.marks(self.through).items() if self._counts(place, mark)}
         if lane in self.ours and any(mark.run != self.run for mark in marks.values()):
             raise Overtaken(f"another process runs as {self.name} and has taken over: one of the two is too many")
+        return marks
+
+    def _written(self, held: Lane, lane: int, rows: Iterable[Row]) -> Written:
+        marks = self._marks(held, lane)
         fresh = _Fresh(rows, {place: mark.offset for place, mark in marks.items()})
         wanted = {place: self._mark(place, offset, marks.get(place)) for place, offset in self.through.items()}
         held.write(fresh, {place: mark for place, mark in wanted.items() if self.keep or mark != marks.get(place)})

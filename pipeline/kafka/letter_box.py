@@ -50,9 +50,12 @@ class LetterBox:
         """Those that have not been sent back, partition by partition, in order."""
         return self._open(self._sent())
 
+    def all(self) -> Iterator[Letter]:
+        """Every letter that lies there, those that have been sent back as well."""
+        return map(_letter, self._read(self._names))
+
     def _open(self, sent: Mapping[tuple[str, int, str], int]) -> Iterator[Letter]:
-        for message in self._read(self._names):
-            letter = _letter(message)
+        for letter in self.all():
             if letter.at[2] >= sent.get((*letter.at[:2], letter.reason), 0):
                 yield letter
 

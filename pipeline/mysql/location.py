@@ -75,11 +75,12 @@ class MysqlLocation:
         return (("ssl_ca", self.ca), ("ssl_verify_cert", True), ("ssl_verify_identity", identity))
 
 
-def parse_mysql_location(text: str) -> MysqlLocation:
+def parse_mysql_location(text: str, schema: str = DEFAULT_SCHEMA) -> MysqlLocation:
     """Read jdbc:mysql://, jdbc:mariadb:// or mysql://[user:password@]host[:port][/schema][?parameters].
 
     Of the parameters sslMode (ssl-mode), useSSL, requireSSL, verifyServerCertificate, user and password count, in any
-    case, as in MySQL Connector/J. Raises ValueError, with a text that repeats nothing of the URL.
+    case, as in MySQL Connector/J. `schema`: unless it names one. Raises ValueError, with a text that repeats nothing of
+    the URL.
     """
     url = text.strip()
     if not re.match(r"(?i)(jdbc:)?(mysql|mariadb)://", url):
@@ -94,7 +95,7 @@ def parse_mysql_location(text: str) -> MysqlLocation:
         raise ValueError(f"holds a raw '@' or '#': write %40 and %23 within a name or a password; {SHAPE}")
     if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+(%[\w.-]+)?", host):
         raise ValueError(f"names no single host; {SHAPE}")
-    schema = unquote(parts.path.strip("/")) or DEFAULT_SCHEMA
+    schema = unquote(parts.path.strip("/")) or schema
     if not re.fullmatch(r"[\w$-]{1,64}", schema):
         raise ValueError(f"names no single schema; {SHAPE}")
     parameters = {name.lower(): value for name, value in parse_qsl(parts.query)}

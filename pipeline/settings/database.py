@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import PlainValidator, SecretStr, field_validator, model_validator
 from pydantic_core.core_schema import ValidationInfo
 
-from pipeline.mysql.location import Credentials, MysqlLocation, parse_mysql_location
+from pipeline.mysql.location import DEFAULT_SCHEMA, Credentials, MysqlLocation, parse_mysql_location
 from pipeline.settings.aws import AwsSettings
 from pipeline.settings.group import SettingsGroup, setting
 
@@ -18,9 +18,9 @@ _YES: Final = frozenset({"1", "on", "t", "true", "y", "yes"})
 """What pydantic reads as true."""
 
 
-def location_of(given: object) -> MysqlLocation:
-    """The location that a URL says. Raises `ValueError`."""
-    return given if isinstance(given, MysqlLocation) else parse_mysql_location(str(given))
+def location_of(given: object, schema: str = DEFAULT_SCHEMA) -> MysqlLocation:
+    """The location that a URL says; `schema`: unless it names one. Raises `ValueError`."""
+    return given if isinstance(given, MysqlLocation) else parse_mysql_location(str(given), schema)
 
 
 class DatabaseSettings(SettingsGroup):

@@ -155,7 +155,7 @@ class Query:
         frame = self._flow.shape(records(self._session, self._settings, names))
         writer = frame.writeStream.queryName(self._name).foreachBatch(self._batch)
         writer = writer.option("checkpointLocation", self.checkpoint.spark).outputMode("append")
-        interval = f"{self._settings.batch_length} seconds"
+        interval = f"{self._flow.length or self._settings.batch_length} seconds"
         trigger = {"availableNow": True} if self._until_caught_up else {"processingTime": interval}
         self._query = writer.trigger(**trigger).start()
         self._watcher.began(self._flow.name)

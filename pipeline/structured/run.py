@@ -21,7 +21,7 @@ from pipeline.runtime.stopping import StopSignal
 from pipeline.settings.analytics import AnalyticsSettings
 from pipeline.spark.context import heed_signals_of_jvm
 from pipeline.structured.monitoring.health import Health
-from pipeline.structured.monitoring.lag import LagPoll
+from pipeline.structured.monitoring.lag import LagPoll, hindmost
 from pipeline.structured.outputs import Outputs
 from pipeline.structured.query import Query
 from pipeline.structured.service import Service
@@ -45,7 +45,8 @@ class Engine:
         self._settings, self._service = settings, service
         self._run = uuid.uuid4().hex
         self._client = client_options(settings)
-        self._health = Health(service.name, [flow.name for flow in service.flows], settings.batch_length)
+        longest = max(flow.length or settings.batch_length for flow in service.flows)
+        self._health = Health(service.name, [flow.name for flow in service.flows], longest)
 
     def run(self, stop: StopSignal, *, until_caught_up: bool = False) -> None:
         """Until `stop` or, if wanted, until all is in effect that the topics held at the start.
@@ -158,6 +159,6 @@ class Engine:
 
     def _lag(self, topics: Topics, queries: Sequence[Query]) -> LagPoll:
         def positions() -> dict[Place, int]:
-            return {place: offset for query in queries for place, offset in query.positions.items()}
+            return hindmost(query.positions for query in queries)
 
         return LagPoll(topics, self._client, positions, self._health.lags)

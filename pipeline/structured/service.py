@@ -124,13 +124,15 @@ class Flow:
     `name`: part of the checkpoint's folder and of the names of groups and transactions; never change it.
     `topics`: what it reads. One may be added or taken away between runs.
     `shape`: what becomes of the records (columns `RECORD`) before they are cut into batches: windows, say. Output mode
-    append. One that keeps a state (windows) must not be changed without a new name.
+    append. One that keeps a state (windows) must not be changed without a new name. `length`: seconds between the
+    begins of its batches, where they are not those of BATCH_LENGTH.
     """
 
     name: str
     topics: Sequence[str]
     apply: Callable[[Batch], None]
     shape: Callable[[DataFrame], DataFrame] = as_they_came
+    length: float | None = None
 
 
 @dataclass(frozen=True)

@@ -62,9 +62,17 @@ def settings(of: str, blocked: str = "false") -> str:
 
 def test_every_line_of_our_lock_is_read() -> None:
     sections = read_lock(fetch_jars.LOCK.read_text())
-    assert set(sections) == {"spark", "msk-iam", "iceberg", "iceberg-aws", "kafka", "mongo", "dashboard", "axe"}
+    assert set(sections) == {
+        *("spark", "msk-iam", "iceberg", "iceberg-aws", "kafka", "mongo", "registry", "dashboard", "axe"),
+    }
     assert [(jar.name, jar.path) for jar in sections["dashboard"]] == [
         ("lightweight-charts-5.2.1.tgz", "lightweight-charts/-/lightweight-charts-5.2.1.tgz")
+    ]
+    assert [(jar.name, jar.path) for jar in sections["registry"]] == [
+        (
+            "apicurio-registry-app-2.6.13.Final-all.tar.gz",
+            "io/apicurio/apicurio-registry-app/2.6.13.Final/apicurio-registry-app-2.6.13.Final-all.tar.gz",
+        )
     ]
     names = {jar.name for jar in sections["spark"]}
     assert {"spark-sql-kafka-0-10_2.13-4.1.3.jar", "kafka-clients-3.9.1.jar"} <= names

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOMAINS = {"transactions", "card_transactions", "loans", "stocks"}
-ANALYTICS = {"loan_scoring", "market", "page_views"}
+ANALYTICS = {"channel_stats", "loan_scoring", "market", "page_views"}
 SERVICES = {"bank_stream", "stream_consumer"}
 AROUND = {"migrations", "producers", "benchmarks", "tests", "demo", "orchestration"}
 OURS = {"pipeline", "bank", *AROUND, *SERVICES, *DOMAINS, *ANALYTICS}
@@ -85,7 +85,8 @@ ONLY = {
     | {f"pipeline/structured/{name}.py" for name in ("source", "tasks", "warming")}
     | {"pipeline/lake/maintenance.py", "pipeline/lake/merge.py"}
     | {f"loan_scoring/{name}.py" for name in ("compiled", "hive_view", "predictions", "service")}
-    | {"market/trades.py", *(f"page_views/{name}.py" for name in ("carried", "service", "tasks"))},
+    | {"market/trades.py", *(f"page_views/{name}.py" for name in ("carried", "service", "tasks"))}
+    | {"channel_stats/stats.py"},
     "py4j": {"pipeline/dstream/stream.py", "pipeline/spark/context.py", "pipeline/lake/merge.py"}
     | {f"pipeline/structured/{name}.py" for name in ("query", "run", "session", "warming")},
     "confluent_kafka": {f"pipeline/kafka/{name}.py" for name in ("arrivals", "errors", "lane", "reading")}
@@ -103,7 +104,8 @@ ONLY = {
     "ada_url": {"page_views/address.py"},
     "crawlerdetect": {"page_views/robots.py"},
     "crawleruseragents": {"page_views/robots.py"},
-    "httpx": {"market/feed/twelve_data.py"},
+    "fastavro": {"channel_stats/wire.py"},
+    "httpx": {"channel_stats/registry.py", "market/feed/twelve_data.py"},
     "exchange_calendars": {"market/calendar.py"},
     "flask": {"market/dashboard/web.py"},
     "waitress": {"market/dashboard/serving.py"},
@@ -116,9 +118,12 @@ ONLY = {
         "pipeline/mysql/database.py",
         "migrations/__main__.py",
         "migrations/env.py",
+        "migrations/history.py",
         "migrations/preconditions.py",
         "migrations/runner.py",
         "migrations/steps.py",
+        "migrations/yt/__init__.py",
+        "migrations/yt/versions/r0001_tables.py",
     },
 }
 """Third-party package → the files that import it (tests, demo and benchmarks aside)."""
@@ -189,6 +194,19 @@ def test_the_rules_of_loan_scoring_know_no_stream_no_store_and_no_settings() -> 
     found = {(rule, module) for rule in rules for module in imports(ROOT / f"loan_scoring/{rule}.py")}
     assert {(rule, module) for rule, module in found if not module.startswith(allowed)} == set()
     assert {module.split(".")[1] for _, module in found if module.startswith("loan_scoring.")} <= set(rules)
+
+
+def test_the_rules_of_the_channel_statistics_know_no_stream_no_database_and_no_settings() -> None:
+    rules = ("harvest", "latest", "schemas", "wire")
+    allowed = ("channel_stats", "pipeline.messages", "pipeline.runtime.errors", "fastavro", "msgspec")
+    found = {(rule, module) for rule in rules for path in files(f"channel_stats/{rule}*") for module in _within(path)}
+    assert {(r, module) for r, module in found if not module.startswith((*allowed, *sys.stdlib_module_names))} == set()
+    assert {module.split(".")[1] for _, module in found if module.startswith("channel_stats.")} <= set(rules)
+
+
+def _within(path: Path) -> Iterator[str]:
+    for one in [path] if path.is_file() else path.glob("*.py"):
+        yield from imports(one)
 
 
 @pytest.mark.parametrize("domain", sorted(DOMAINS | ANALYTICS))

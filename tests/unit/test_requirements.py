@@ -23,6 +23,8 @@ SCORING = ("stream_analytics", "loan_scoring.service", "loan_scoring.tasks", "lo
 TRAINING = ("demo.__main__", "demo.loans", "loan_scoring.__main__", "loan_scoring.model.training", "loan_scoring.plots")
 TABLES = ("demo.__main__", "page_views.service", "page_views.users", "pipeline.lake.maintenance", "datasketches")
 WATCHED = ("market.dashboard.__main__", "market.dashboard.serving")
+CHANNELS = ("stream_analytics", "channel_stats.__main__", "channel_stats.stats", "channel_stats.composing")
+CHANNELS_SHOWN = ("demo.__main__", "demo.channel_stats", "producers.__main__", "pipeline.__main__", "migrations.yt")
 FED = ("demo.__main__", "demo.trading_day", "market.feed.steps", "market.day.steps", "exchange_calendars")
 SHOWN = ("demo.__main__", "producers.__main__", "pipeline.__main__")
 BLOCK = """
@@ -57,6 +59,7 @@ def pins(name: str) -> dict[str, str]:
         "requirements-lake.txt",
         "requirements-loans.txt",
         "requirements-training.txt",
+        "requirements-channels.txt",
     ],
 )
 def test_a_part_of_the_packages_has_the_versions_that_the_tests_have(name: str) -> None:
@@ -112,6 +115,8 @@ def test_the_streams_install_nothing_of_feed_and_dashboard() -> None:
         ("requirements-loans.txt", SCORING),
         ("requirements-training.txt", TRAINING),
         ("requirements-market.txt", FED),
+        ("requirements-channels.txt", CHANNELS),
+        ("requirements-channels.txt", CHANNELS_SHOWN),
     ],
 )
 def test_what_is_installed_for_a_demo_is_all_that_its_programs_import(name: str, modules: tuple[str, ...]) -> None:

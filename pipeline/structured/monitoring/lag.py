@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.kafka.arrivals import first_arrivals
@@ -34,6 +34,15 @@ class LagPoll:
 
     def forget(self) -> None:
         self._tell([])
+
+
+def hindmost(positions: Iterable[Mapping[Place, int]]) -> dict[Place, int]:
+    """Of flows that read the same topic, where the last of them is."""
+    found: dict[Place, int] = {}
+    for of_flow in positions:
+        for place, offset in of_flow.items():
+            found[place] = min(offset, found.get(place, offset))
+    return found
 
 
 def lags(

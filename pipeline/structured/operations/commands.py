@@ -172,9 +172,10 @@ def commands(
     """What a service gives to the command line. `compose`: the service, as it runs. `more`: its own commands."""
 
     def workbench(read: S) -> Workbench:
+        service = compose(read)  # first: one may need libraries that have to be loaded before pyarrow
         from pipeline.structured.operations.workbench import Workbench
 
-        return Workbench(read, compose(read))
+        return Workbench(read, service)
 
     groups = {"Look": (check, status, letters), "Change": (accept_loss,), **more}
     example = f"python -m pipeline {name} check"

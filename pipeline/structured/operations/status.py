@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.kafka.places import Place
 from pipeline.structured.beginning import at, found_losses
-from pipeline.structured.monitoring.lag import lags
+from pipeline.structured.monitoring.lag import hindmost, lags
 from pipeline.structured.monitoring.status import Lag
 from pipeline.structured.operations.workbench import Workbench
 
@@ -27,7 +27,8 @@ class Status:
 
 def look(bench: Workbench) -> Status:
     """Raises `PipelineError`."""
-    batches, positions, wrong = {}, dict[Place, int](), []
+    batches, wrong = {}, []
+    positions: list[dict[Place, int]] = []
     present = bench.topics.describe(bench.reads)
     wrong += [f"topic {name} does not exist" for name in bench.reads if name not in present]
     for flow in bench.service.flows:
@@ -37,6 +38,7 @@ def look(bench: Workbench) -> Status:
         wrong += [
             str(loss) for loss in found_losses(checkpoint, bench.topics, [n for n in flow.topics if n in present])
         ]
-        positions |= {place: offset for place, offset in at(checkpoint).items() if place[0] in present}
+        positions.append({place: offset for place, offset in at(checkpoint).items() if place[0] in present})
     letters = Counter(letter.reason for letter in bench.letter_box().open())
-    return Status(batches, lags(bench.topics, bench.client, positions), dict(letters.most_common()), wrong)
+    behind = lags(bench.topics, bench.client, hindmost(positions))
+    return Status(batches, behind, dict(letters.most_common()), wrong)

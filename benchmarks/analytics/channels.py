@@ -1,0 +1,117 @@
+"""The channel statistics: a backlog into topics and tables, and the upsert by itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.analytics import backlog, runs
+from benchmarks.results import Goal, Result
+from channel_stats.latest import DAILY, MONTHLY, Count, Key, Period
+from channel_stats.tables import Tables
+from demo.channel_ground import ChannelGround, channel_ground
+from pipeline.mysql.database import Database
+from producers.harvests import TOPIC
+from tests.servers import ROOT
+from tests.topics import read
+
+if TYPE_CHECKING:
+    from benchmarks.analytics.bench import Bench
+
+SERVICE: Final = (*runs.SERVICE, "channel-stats")
+CHANNELS: Final = 50_000
+ROWS: Final = 100_000
+
+
+def measured(bench: Bench) -> list[Result]:
+    """Harvests of `CHANNELS` channels into both topics and both tables; rows into one table, new and again."""
+    with channel_ground() as here:
+        _command(here, "channel_stats", "register")
+        _command(here, "migrations", "yt")
+        rows = _upserts(bench, here)
+        result = _path(bench, here)
+    goals = [Goal(f"{one.name} at least 15,000 rows/s", one.figure, (one.rate or 0) >= 15_000) for one in rows]
+    reached = (result.rate or 0) >= 20_000
+    bench.goals += [Goal("channel statistics at least 20,000 harvests/s", result.figure, reached), *goals]
+    return [result, *rows]
+
+
+def _path(bench: Bench, here: ChannelGround) -> Result:
+    backlog.make(here.kafka.bootstrap, [TOPIC, DAILY.name, MONTHLY.name], 4)
+    backlog.fill_keyed(here.kafka.bootstrap, TOPIC, backlog.harvests(bench.messages, CHANNELS))
+    environment = {**here.environment, "DRIVER_MEMORY": "1g"}
+    window = runs.caught_up(SERVICE, environment)
+    seconds = window[1] - window[0]
+    rate = bench.messages / seconds
+    _expect(bench, here)
+    _memory(bench, window)
+    use = bench.watch.use(*window)._replace(seconds=seconds)
+    facts: dict[str, object] = {
+        "window": window,
+        "told": {one: len(read(here.kafka.bootstrap, one)) for one in _names()},
+    }
+    what = f"{CHANNELS:,} channels → 2 topics, 2 tables"
+    return Result("channel-stats", what, f"{rate:,.0f}/s ({seconds:.1f} s)", use, bench.messages, rate, facts)
+
+
+def _memory(bench: Bench, window: tuple[float, float]) -> None:
+    """No more in the last quarter than in the second, but for a tenth."""
+    for kind in ("driver", "worker", "JVM"):
+        sizes = bench.watch.resident(*window).get(kind, [0.0])
+        quarter = max(1, len(sizes) // 4)
+        before, after = max(sizes[quarter : 2 * quarter] or sizes), max(sizes[-quarter:])
+        found = f"{before:.0f} → {after:.0f} MiB"
+        bench.goals.append(Goal(f"memory of a {kind} does not grow", found, after <= 1.1 * before + 16))
+
+
+def _expect(bench: Bench, here: ChannelGround) -> None:
+    turns = -(-bench.messages // CHANNELS)
+    moments = [backlog.HARVESTED + timedelta(hours=6 * turn) for turn in range(turns)]
+    last = bench.messages - (turns - 1) * CHANNELS
+    for table, form in ((DAILY.name, "%Y-%m-%d"), (MONTHLY.name, "%Y-%m")):
+        spans = {f"{moment:{form}}" for moment in moments}
+        before = {f"{moment:{form}}" for moment in moments[:-1]}
+        wanted = len(before) * CHANNELS + (last if len(spans) > len(before) else 0)
+        ((found,),) = here.schema.query(f"SELECT COUNT(*) FROM {table}")
+        if found != (wanted if turns > 1 else last):
+            raise RuntimeError(f"{table}: {found:,} rows, and not the {wanted:,} that were to be there")
+
+
+def _upserts(bench: Bench, here: ChannelGround) -> list[Result]:
+    """One connection, as a task has it: rows that are new, then the same newer."""
+    where = here.schema
+    tables = Tables(Database(where.host, where.port, where.user, where.password, where.name), DAILY)
+    found = [
+        _clocked(bench, "rows, new", tables, list(_rows(DAILY, 0))),
+        _clocked(bench, "rows, newer", tables, list(_rows(DAILY, 60))),
+    ]
+    where.execute("DELETE FROM yt_daily")
+    return found
+
+
+def _clocked(bench: Bench, name: str, tables: Tables, rows: list[tuple[Key, Count]]) -> Result:
+    began = time.monotonic()
+    tables.put(rows)
+    ended = time.monotonic()
+    rate = len(rows) / (ended - began)
+    what = "the upsert by itself, one connection"
+    return Result(name, what, f"{rate:,.0f} rows/s", bench.watch.use(began, ended), len(rows), rate)
+
+
+def _rows(period: Period, later: int) -> Iterator[tuple[Key, Count]]:
+    at = int(backlog.HARVESTED.timestamp()) + later
+    return ((Key(f"channel-{number}", period.span(at)), Count(at, number)) for number in range(ROWS))
+
+
+def _names() -> tuple[str, str]:
+    return DAILY.name, MONTHLY.name
+
+
+def _command(here: ChannelGround, module: str, *arguments: str) -> None:
+    command = [sys.executable, "-m", module, *arguments]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **here.environment}, check=True, capture_output=True)

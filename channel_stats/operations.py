@@ -1,0 +1,24 @@
+"""Which commands look after the channel statistics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from channel_stats.settings import ChannelSettings, ReadSettings, StoreSettings
+from pipeline.structured.operations.commands import commands
+
+if TYPE_CHECKING:
+    from pipeline.structured.service import Service
+
+
+def _stats(settings: ChannelSettings) -> Service:
+    from channel_stats.stats import service
+
+    return service(settings)
+
+
+COMMANDS: Final = (
+    commands("channel-stats", "The latest counts of channels into topics and tables.", ChannelSettings, _stats),
+)
+SETTINGS: Final = (StoreSettings, ReadSettings)
+"""Of programs that no command looks after: for the page of settings."""

@@ -1,0 +1,217 @@
+"""The table of a period, and beside it the notes on what its topic has told: both only go forward.
+
+Rows are written set by set, in the order of their keys: who comes at the same time waits, and finds what the other one
+wrote. A row takes a count that is greater than its own, by moment and then by subscribers, and no other: so it is the
+same whoever writes, in whichever order and however often. `subs` is assigned before `harvest_ts`, which it is compared
+by.
+
+The notes (`<table>_told`) are of the service alone, by the bytes of the channel's name. What is in a table that anybody
+may write does not say what is in the topic; a row there may come from its Avro, or from another service.
+
+A table that was there before may hold less than a channel's name: a collation that takes two for one, other characters,
+a shorter column. A channel that it refuses, or whose row there is another channel's, is not stored, and is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from channel_stats.latest import Count, Key, Period, moment
+from pipeline.mysql.database import Database, Lane, RowRefused, Transaction, connections, translated
+from pipeline.runtime.errors import Fatal, Transient, waiting_for
+from pipeline.runtime.retries import retried
+from pipeline.runtime.slices import slices
+
+AWAY: Final = "the database"
+ROWS: Final = 2_000
+"""Rows of a statement, and of a transaction."""
+PATIENCE: Final = 15.0
+"""Seconds that conflicts with others, and lost connections, are tried again before the batch is."""
+LANES: Final = 2
+"""Connections of a process at most."""
+
+Row = tuple[Key, Count]
+T = TypeVar("T")
+
+_TAKEN: Final = (
+    "INSERT INTO `{table}` (channel, `{span}`, harvest_ts, subs) "
+    "SELECT {channel}, n.span, n.at, n.subs FROM JSON_TABLE(%s, '$[*]' COLUMNS (channel {kind} PATH '$[0]', "
+    "span VARCHAR(10) PATH '$[1]', at DATETIME PATH '$[2]', subs INT PATH '$[3]')) AS n "
+    "ON DUPLICATE KEY UPDATE "
+    "subs = IF({same} AND (`{table}`.harvest_ts IS NULL OR n.at > `{table}`.harvest_ts "
+    "OR n.at = `{table}`.harvest_ts AND n.subs > COALESCE(`{table}`.subs, -1)), n.subs, `{table}`.subs), "
+    "harvest_ts = IF({same}, GREATEST(COALESCE(`{table}`.harvest_ts, n.at), n.at), `{table}`.harvest_ts)"
+)
+_TOLD: Final = (
+    "SELECT STRAIGHT_JOIN t.channel, t.span, t.harvest_ts, t.subs "
+    "FROM (SELECT UNHEX(n.channel) AS channel, n.span FROM JSON_TABLE(%s, '$[*]' COLUMNS ("
+    "channel VARCHAR(800) CHARACTER SET ascii PATH '$[0]', "
+    "span VARCHAR(10) CHARACTER SET ascii PATH '$[1]')) AS n) AS wanted STRAIGHT_JOIN "
+    "`{table}` AS t FORCE INDEX (PRIMARY) ON t.channel = wanted.channel AND t.span = wanted.span"
+)
+_UNIQUE: Final = (
+    "SELECT index_name AS name FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = %s "
+    "AND non_unique = 0 GROUP BY index_name "
+    "HAVING COUNT(*) = 2 AND SUM(column_name IN ('channel', %s) AND sub_part IS NULL) = 2"
+)
+_FOLDED: Final = (
+    "SELECT COUNT(*) FROM JSON_TABLE(%s, '$[*]' COLUMNS (channel VARCHAR(100) CHARACTER SET utf8mb4 PATH '$[0]', "
+    "span VARCHAR(10) PATH '$[1]')) AS n STRAIGHT_JOIN `{table}` FORCE INDEX (PRIMARY) "
+    "ON `{table}`.channel = CONVERT(n.channel USING {characters}) COLLATE {collation} AND `{table}`.`{span}` = n.span "
+    "WHERE NOT {same}"
+)
+_COLLATION: Final = (
+    "SELECT character_set_name, collation_name FROM information_schema.columns "
+    "WHERE table_schema = DATABASE() AND table_name = %s AND column_name = 'channel'"
+)
+EXACT: Final = frozenset({"utf8mb4_0900_bin", "utf8mb4_nopad_bin"})
+"""Collations in which no two channels are one; those of the tables that the migrations make."""
+_json: Final = msgspec.json.Encoder()
+_folding: dict[tuple[Database, str], tuple[str, str] | None] = {}
+"""Characters and collation of a table's channels, where two of them may be one; None where not."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Of one period, as anybody may write them. Picklable; methods raise `PipelineError`."""
+
+    database: Database
+    period: Period
+
+    @property
+    def notes(self) -> str:
+        """The table of what the topic has told."""
+        return f"{self.period.name}_told"
+
+    def told(self, keys: Iterable[Key]) -> dict[Key, Count]:
+        """What the topic has told last of these, as far as it has."""
+        found: dict[Key, Count] = {}
+        wanted = [(key.channel.encode().hex(), key.span) for key in sorted(keys)]
+        with waiting_for(AWAY), closing(self.lane()) as lane:
+            for some in slices(wanted, ROWS):
+                for channel, span, at, subs in steadily(partial(self._asked, lane, some)):
+                    key = Key(bytes(channel).decode(), _text(span))
+                    found[key] = Count(int(at.replace(tzinfo=UTC).timestamp()), int(subs))
+        return found
+
+    def put(self, rows: Iterable[Row], *, told: bool = False) -> int:
+        """Let the table take these, which may be older than what it has; how many it could not store.
+
+        `told`: the topic tells of them by now, and the notes take them as well, in the same transactions.
+        """
+        lost = 0
+        with waiting_for(AWAY), closing(self.lane()) as lane:
+            for some in slices(sorted(rows), ROWS):
+                lost += self._put(lane, some, told)
+        return lost
+
+    def probe(self) -> None:
+        """Raises `Fatal` where a table is missing, or is none that rows are unique in."""
+        with waiting_for(AWAY), closing(self.database.connect()) as connection, closing(connection.cursor()) as cursor:
+            for table, span in ((self.period.name, self.period.column), (self.notes, "span")):
+                with translated():
+                    cursor.execute(_UNIQUE, (table, span))
+                    unique = cursor.fetchall()
+                if not unique:
+                    raise Fatal(
+                        f"{table} is missing in {self.database.schema}, or has no unique index of channel and {span}: "
+                        "run `python -m migrations yt`, which makes what is missing, or add that index"
+                    )
+
+    def lane(self) -> Lane:
+        """A connection of this process' own."""
+        return connections(self.database, LANES).lane()
+
+    def _asked(self, lane: Lane, wanted: Sequence[tuple[str, str]]) -> list[tuple[Any, ...]]:
+        with lane.transaction() as transaction:
+            return transaction.query(_TOLD.format(table=self.notes), (_written(wanted),))
+
+    def _put(self, lane: Lane, rows: Sequence[Row], told: bool) -> int:
+        try:
+            return steadily(partial(self._took, lane, rows, told))
+        except RowRefused:
+            if len(rows) == 1:
+                if told:
+                    steadily(partial(self._noted, lane, rows))
+                return 1
+            half = len(rows) // 2
+            return self._put(lane, rows[:half], told) + self._put(lane, rows[half:], told)
+
+    def _took(self, lane: Lane, rows: Sequence[Row], told: bool) -> int:
+        with lane.transaction() as transaction:
+            transaction.execute(self._take, (_counts(rows),))
+            if told:
+                self._note(transaction, rows)
+            lost = self._folded(transaction, rows)
+            transaction.commit()
+            return lost
+
+    def _noted(self, lane: Lane, rows: Sequence[Row]) -> None:
+        with lane.transaction() as transaction:
+            self._note(transaction, rows)
+            transaction.commit()
+
+    def _note(self, transaction: Transaction, rows: Sequence[Row]) -> None:
+        sql = _TAKEN.format(
+            table=self.notes,
+            span="span",
+            channel="UNHEX(n.channel)",
+            kind="VARCHAR(800) CHARACTER SET ascii",
+            same="TRUE",
+        )
+        transaction.execute(sql, (_counts(rows, in_hex=True),))
+
+    @property
+    def _take(self) -> str:
+        """The same channel is one of the same bytes, whatever the table's collation takes for one."""
+        table = self.period.name
+        kind = "VARCHAR(100) CHARACTER SET utf8mb4"
+        return _TAKEN.format(table=table, span=self.period.column, channel="n.channel", kind=kind, same=self._same)
+
+    @property
+    def _same(self) -> str:
+        return f"CAST(CONVERT(`{self.period.name}`.channel USING utf8mb4) AS BINARY) = CAST(n.channel AS BINARY)"
+
+    def _folded(self, transaction: Transaction, rows: Sequence[Row]) -> int:
+        """How many of these have no row of their own, since another channel has it."""
+        table = self.period.name
+        if (self.database, table) not in _folding:
+            ((characters, collation),) = transaction.query(_COLLATION, (table,))
+            is_exact = collation is None or _text(collation) in EXACT
+            _folding[self.database, table] = None if is_exact else (_text(characters), _text(collation))
+        found = _folding[self.database, table]
+        if found is None:
+            return 0
+        names = {"table": table, "span": self.period.column, "same": self._same}
+        sql = _FOLDED.format(characters=found[0], collation=found[1], **names)
+        ((number,),) = transaction.query(sql, (_counts(rows),))
+        return int(number)
+
+
+def _counts(rows: Sequence[Row], *, in_hex: bool = False) -> str:
+    return _written(
+        [
+            (key.channel.encode().hex() if in_hex else key.channel, key.span, moment(count.at), count.subs)
+            for key, count in rows
+        ]
+    )
+
+
+def _written(rows: Sequence[tuple[object, ...]]) -> str:
+    return _json.encode(rows).decode()
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else bytes(value).decode()
+
+
+def steadily(action: Callable[[], T]) -> T:
+    """What it returns, tried again after conflicts with others: whatever was done is done again in full."""
+    return retried(action, lambda error: isinstance(error, Transient), PATIENCE, what=AWAY)

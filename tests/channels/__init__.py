@@ -1,0 +1,1 @@
+"""What the tests of the channel statistics, and their demo, hold everything against."""
