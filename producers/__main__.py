@@ -1,7 +1,7 @@
 """The command line: `python -m producers bank`, then `python -m producers traffic`.
 
-`candles`, `trades`, `provider`, `page-views`, `harvests` and `loans` are there where the packages of the analytics are, which
-`make setup` installs.
+`candles`, `trades`, `provider`, `page-views`, `harvests` and `loans` are there where the packages of the analytics are,
+which `make setup` installs.
 """
 
 from __future__ import annotations
