@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
@@ -22,10 +22,9 @@ def day_by_source(lake: Lake, begin: int) -> Table:
     """The day from `begin` on (seconds since the epoch), a row per source; users are counted once in a sum."""
     hours = by_source(lake, begin)
     shown = Table("source", "views, hour by hour", "views", "unique users, hour by hour", "users", box=SIMPLE_HEAD)
-    most_views, most_users = (max(numbers, default=1) for numbers in zip(*_all(hours), strict=True))
     for source, own in sorted(hours.items(), key=lambda item: -item[1][HOURS].views):
-        views = _bars([own[hour].views for hour in range(HOURS)], most_views)
-        users = _bars([own[hour].users for hour in range(HOURS)], most_users)
+        views = _bars(own[hour].views for hour in range(HOURS))
+        users = _bars(own[hour].users for hour in range(HOURS))
         shown.add_row(source, views, f"{own[HOURS].views:,}", users, f"{own[HOURS].users:,}")
     return shown
 
@@ -44,10 +43,8 @@ def by_source(lake: Lake, begin: int) -> dict[str, dict[int, Sums]]:
     return {source: {hour: summed(own[hour]) for hour in range(HOURS + 1)} for source, own in parts.items()}
 
 
-def _all(hours: Mapping[str, Mapping[int, Sums]]) -> list[tuple[int, int]]:
-    return [(own[hour].views, own[hour].users) for own in hours.values() for hour in range(HOURS)]
-
-
-def _bars(numbers: list[int], tallest: int) -> str:
-    """A bar for each; the same height is the same number in all rows."""
-    return "".join(BARS[-(-number * (len(BARS) - 1) // max(tallest, 1))] for number in numbers)
+def _bars(numbers: Iterable[int]) -> str:
+    """A bar for each, the tallest for the most."""
+    found = list(numbers)
+    most = max(*found, 1)
+    return "".join(BARS[-(-number * (len(BARS) - 1) // most)] for number in found)

@@ -28,6 +28,7 @@ def service(settings: LoanSettings) -> Service:
     predictions = Predictions(champion, settings.group_field)
 
     def prepare(session: SparkSession) -> None:
+        lake.log_in(session)
         ensure(lake, [TABLE])
         ensure_view(lake, session)
 

@@ -144,9 +144,12 @@ class Bench:
         with ground() as here, views.outputs() as folder:
             views.fill(here, number, users)
             into = views.Outputs(Path(folder))
-            window = runs.ended(PAGE_VIEWS, {**here.environment, **into.environment})
+            given = {**here.environment, **into.environment}
+            window = runs.ended(PAGE_VIEWS, given)
             everything = self._clocked("page views", "topics, tables, files", window)
-            into.expect(number + 1)
+            into.expect(number)
+            views.close(here)
+            runs.ended(PAGE_VIEWS, given)
             by_topic, by_table = views.counted(here, into.lake)
         seconds, most = window[1] - window[0], views.OUTPUTS * number / 1_000_000
         self.goals += [

@@ -23,9 +23,13 @@ OUTPUTS: Final = 180.0
 
 
 def fill(here: Ground, number: int, users: int) -> None:
-    """A backlog of views, and one of the next day that closes all windows."""
+    """A backlog of views."""
     backlog.make(here.kafka.bootstrap, [READS, VIEWS, AGGREGATES, SESSIONS, letters_of(READS)], 4)
     backlog.fill(here.kafka.bootstrap, READS, backlog.views(number, users, SECONDS))
+
+
+def close(here: Ground) -> None:
+    """A view of the next day, which closes all windows: in a batch of its own, or those behind it were late."""
     closing = f"last,https://shop.example.org/,{backlog.VIEWS_FROM + 30 * 3600},Chrome,Linux,1x1"
     backlog.fill(here.kafka.bootstrap, READS, [closing.encode()])
 

@@ -96,6 +96,7 @@ def _maintain_tables(bench: Workbench, names: Sequence[str], keep: timedelta, or
         allow_plaintext=settings.spark_allow_plaintext,
     )
     try:
+        lake.log_in(session)
         found = list(maintain(session, there, keep=keep, orphans=orphans, say=aside.print))
     finally:
         session.stop()

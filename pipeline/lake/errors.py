@@ -22,6 +22,7 @@ def translated() -> Iterator[None]:
     from pyiceberg.exceptions import (
         CommitFailedException,
         CommitStateUnknownException,
+        NoSuchTableError,
         NotInstalledError,
         ValidationException,
     )
@@ -31,6 +32,8 @@ def translated() -> Iterator[None]:
         yield
     except NotInstalledError as error:
         raise Fatal(f"a package for the lakehouse is missing: {error}") from None
+    except NoSuchTableError:
+        raise Fatal("a table of the lakehouse is not there: its service makes what is missing when it starts") from None
     except (CommitFailedException, ValidationException):
         raise _away("another writer of the table was faster") from None
     except (SQLAlchemyError, BotoCoreError, ClientError, CommitStateUnknownException, ArrowException, OSError) as error:

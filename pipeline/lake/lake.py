@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from pipeline.lake.errors import translated
 from pipeline.mysql.location import MysqlLocation, parse_mysql_location
@@ -15,9 +15,11 @@ from pipeline.settings.lake import GLUE, MYSQL, SQLITE, LakeSettings, OptionalLa
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
+    from pyspark.sql import SparkSession
 
 CATALOG: Final = "lake"
 """What it is called in Spark SQL: `lake.lending.predictions`. The rows in a catalog of SQL bear it, too."""
+PREFIX: Final = f"spark.sql.catalog.{CATALOG}"
 JARS, AWS_JARS = "iceberg", "iceberg-aws"
 """Sections of jars.lock."""
 BUSY: Final = 30
@@ -35,7 +37,7 @@ _MARIADB_MODES: Final = {
 
 @dataclass(frozen=True)
 class Lake:
-    """`uri`: the warehouse, `where`: the catalog, as LAKE_URI and LAKE_CATALOG say it. Picklable."""
+    """`uri`: the warehouse, `where`: the catalog, as LAKE_URI and LAKE_CATALOG say it. `ca`: a PEM file. Picklable."""
 
     uri: str
     where: str
@@ -43,6 +45,7 @@ class Lake:
     password: str = field(default="", repr=False)
     region: str = ""
     endpoint: str = ""
+    ca: str = ""
 
     @classmethod
     def of(cls, settings: LakeSettings | OptionalLakeSettings) -> Lake:
@@ -52,7 +55,7 @@ class Lake:
         uri = settings.lake_uri if remote else Path(settings.lake_uri).resolve().as_uri()
         password = settings.lake_password.get_secret_value() if settings.lake_password else ""
         user, region, endpoint = settings.lake_user or "", settings.lake_region or "", settings.lake_endpoint or ""
-        return cls(uri, settings.lake_catalog, user, password, region, endpoint)
+        return cls(uri, settings.lake_catalog, user, password, region, endpoint, settings.lake_ssl_ca or "")
 
     @property
     def jars(self) -> tuple[str, ...]:
@@ -60,14 +63,24 @@ class Lake:
         return (JARS, AWS_JARS) if self._on_aws else (JARS,)
 
     def options(self) -> dict[str, str]:
-        """Spark's options for it. What tables are is asked of the catalog each time: others change them, too."""
+        """Spark's options for it, but for a password (`log_in`).
+
+        What a table is by now is asked of the catalog each time: others change it, too.
+        """
         given = {"warehouse": self.uri, "cache-enabled": "false", **self._spark_catalog(), **self._spark_files()}
-        prefix = f"spark.sql.catalog.{CATALOG}"
         return {
             "spark.sql.extensions": _EXTENSIONS,
-            prefix: "org.apache.iceberg.spark.SparkCatalog",
-            **{f"{prefix}.{name}": value for name, value in given.items()},
+            PREFIX: "org.apache.iceberg.spark.SparkCatalog",
+            **{f"{PREFIX}.{name}": value for name, value in given.items()},
         }
+
+    def log_in(self, session: SparkSession) -> None:
+        """Tell a session the password of the catalog, before its first table: options can be seen by `ps`.
+
+        Sessions that are made of it know it, too.
+        """
+        if MYSQL.match(self.where):
+            session.conf.set(f"{PREFIX}.jdbc.password", self.password or self._mysql.password)
 
     def catalog(self) -> Catalog:
         """The same tables without Spark. Raises `Transient`, `Fatal`."""
@@ -101,8 +114,9 @@ class Lake:
         if MYSQL.match(self.where):
             at = self._mysql
             mode = _MARIADB_MODES[at.tls]
-            uri = f"jdbc:mariadb://{at.host}:{at.port}/{at.schema}?sslMode={mode}"
-            login = {"jdbc.user": self.user or at.user, "jdbc.password": self.password or at.password}
+            ca = f"&serverSslCert={self.ca}" if at.verifies and self.ca else ""
+            uri = f"jdbc:mariadb://{at.host}:{at.port}/{at.schema}?sslMode={mode}{ca}"
+            login = {"jdbc.user": self.user or at.user}
         else:
             uri, login = f"{SQLITE}{self._sqlite}", {"jdbc.busy_timeout": str(BUSY * 1000)}
         return {"type": "jdbc", "uri": uri, "jdbc.schema-version": "V1", **login}
@@ -132,8 +146,9 @@ class Lake:
         """As SQLAlchemy takes it. In Python alone: the connector's C extension and Arrow do not bear one another."""
         at = self._mysql
         user, password = quote(self.user or at.user, safe=""), quote(self.password or at.password, safe="")
-        tls = "&".join(f"{name}={value}" for name, value in at.tls_arguments if value is not None)
-        return f"mysql+mysqlconnector://{user}:{password}@{at.host}:{at.port}/{at.schema}?use_pure=true&{tls}"
+        given = {"use_pure": True, **dict(at.tls_arguments), **({"ssl_ca": self.ca} if at.verifies else {})}
+        query = urlencode({name: value for name, value in given.items() if value})  # "False" would count as true
+        return f"mysql+mysqlconnector://{user}:{password}@{at.host}:{at.port}/{at.schema}?{query}"
 
 
 def spark_name(table: str) -> str:

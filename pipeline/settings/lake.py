@@ -55,6 +55,12 @@ class LakeAccessSettings(SettingsGroup):
         "User of the catalog in MySQL; wins over one within LAKE_CATALOG", "lake", "name", default=None, max_length=80
     )
     lake_password: SecretStr | None = setting("Their password", "(secret)", "secret", default=None)
+    lake_ssl_ca: str | None = setting(
+        "What the certificate of the catalog in MySQL must descend from, with sslMode=VERIFY_CA or VERIFY_IDENTITY",
+        "/etc/rds/global-bundle.pem",
+        "path of a PEM file",
+        default=None,
+    )
     lake_region: str | None = setting(
         "Region of Glue and S3, where it is not the one that AWS's own settings (AWS_REGION) name",
         "us-east-1",

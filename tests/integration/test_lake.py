@@ -192,6 +192,7 @@ def round_trip(spark: SparkSession, lake: Lake) -> None:
     for name, value in lake.options().items():
         if name != "spark.sql.extensions":
             session.conf.set(name, value)
+    lake.log_in(session)
     table = Table("shop.elsewhere", COLUMNS, day="at")
     lake.probe()
     ensure(lake, [table])

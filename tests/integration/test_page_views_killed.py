@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from page_views.names import TABLES
 from pipeline.lake.lake import Lake
 from tests import topics
 from tests.kafka import broker
@@ -59,6 +60,13 @@ class Stage:
         command = [*COMMAND, "--until-caught-up"]
         ended = subprocess.run(command, env=self._environment(), capture_output=True, timeout=WITHIN)
         assert ended.returncode == 0, ended.stderr[-2000:]
+
+    def asked(self, *command: str) -> Any:
+        """What an operator's command answers."""
+        whole = [sys.executable, "-m", "pipeline", "page-views", *command, "--json"]
+        answered = subprocess.run(whole, env=self._environment(), capture_output=True, timeout=WITHIN, cwd=ROOT)
+        assert answered.returncode == 0, answered.stderr[-2000:]
+        return json.loads(answered.stdout)
 
     def _environment(self) -> dict[str, str]:
         return os.environ | {
@@ -164,6 +172,17 @@ def play(stage: Stage, kills: int) -> None:
     topics.produce(stage.bootstrap, READS, [CLOSING])
     stage.finish()
     stage.check()
+    before, done = stage.asked("tables"), stage.asked("maintain-tables")
+    assert [one["table"] for one in done] == [one["name"] for one in before] == list(TABLES)
+    after = stage.asked("tables")
+    assert [one["rows"] for one in after] == [one["rows"] for one in before]
+    assert [one["files"] for one in after] == [
+        one["files"] - merged["compacted"] + merged["into"] for one, merged in zip(before, done, strict=True)
+    ]
+    stage.check()
+    users = stage.asked("users", "--from", "2018-08-21", "--to", "2018-08-22")
+    assert users["users"] == len({told_again.view(line).user for line in stage.sent[:-1]})
+    assert users["views"] == len(stage.sent) - 1
 
 
 @pytest.mark.timeout(900)

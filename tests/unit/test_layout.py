@@ -83,7 +83,7 @@ ONLY = {
     "pyspark": {"pipeline/dstream/stream.py", "pipeline/spark/context.py"}
     | {f"pipeline/structured/{name}.py" for name in ("batch", "letters", "query", "service", "session", "sink")}
     | {f"pipeline/structured/{name}.py" for name in ("source", "tasks", "warming")}
-    | {"pipeline/lake/maintenance.py", "pipeline/lake/merge.py"}
+    | {f"pipeline/lake/{name}.py" for name in ("lake", "maintenance", "merge")}
     | {f"loan_scoring/{name}.py" for name in ("compiled", "hive_view", "predictions", "service")}
     | {"market/trades.py", *(f"page_views/{name}.py" for name in ("carried", "service", "tasks"))}
     | {"channel_stats/stats.py"},
