@@ -73,7 +73,7 @@ lock: setup ## write requirements*.txt anew from requirements*.in, with hashes (
 	@$(COMPILE) --constraint requirements.txt --no-emit-package pyspark --no-emit-package py4j requirements.in \
 		-o requirements-image.txt
 
-demo: setup-demo ## the whole service on this machine, with traffic, in front of your eyes (SERVICE=market, candles, trades, page-views, channel-stats: that one)
+demo: setup-demo ## the whole service on this machine, with traffic, in front of your eyes (SERVICE=market, candles, trades, page-views, channel-stats, loan-scoring: that one)
 	@$(PYTHON) -m demo $(SERVICE)
 
 cluster: setup-money ## the service as it is deployed, on a Spark cluster of this machine, until Ctrl-C drains it

@@ -95,6 +95,10 @@ class Scene:
         lake = {"LAKE_URI": f"{folder}/warehouse", "LAKE_CATALOG": f"jdbc:sqlite:{folder}/catalog.db"}
         return {**lake, "MODELS": str(folder / "models")}
 
+    def told(self, command: str) -> str:
+        """What `python -m loan_scoring` says. Raises `JobFailed`."""
+        return _ran(self, "-m", "loan_scoring", command)
+
     def train(self, seed: int, drift: float) -> None:
         """A version, which is the champion then."""
         sample = made(LOANS, seed, drift=drift)
@@ -165,11 +169,21 @@ def _acts(service: Service, heard: Heard, halves: tuple[Sending, Sending], scene
 
 
 def _maintain(scene: Scene) -> None:
-    command = (sys.executable, "-m", "pipeline", "loan-scoring", "maintain-tables")
-    environment = {**scene.here.environment, **scene.settings, "SPARK_MASTER": "local[2]"}
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
+    _ran(scene, "-m", "pipeline", "loan-scoring", "maintain-tables")
+
+
+def _ran(scene: Scene, *command: str) -> str:
+    environment = {
+        **os.environ,
+        **scene.here.environment,
+        **scene.settings,
+        "SPARK_MASTER": "local[2]",
+        "COLUMNS": "100",
+    }
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise JobFailed(f"maintain-tables: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'failed'}")
+        raise JobFailed(f"{' '.join(command)}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
+    return done.stdout
 
 
 def _picture(line: str, halves: Sequence[Sending], heard: Heard) -> RenderableType:
@@ -221,6 +235,8 @@ def _tell(scene: Scene, console: Console, say: Say) -> None:
     since = min(row["applied_at"] for row in table.scan(selected_fields=("applied_at",)).to_arrow().to_pylist()).date()
     told_days = reported(days_of(table, since, card_of), card_of)
     console.print(_histogram(told_days))
+    say("python -m loan_scoring table")
+    console.print(scene.told("table"), markup=False)
     for path in draw(told_days, KEPT):
         say(f"kept: {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from loan_scoring.features import FEATURES
+
 if TYPE_CHECKING:
     from xgboost import Booster
 
@@ -35,5 +37,7 @@ def loaded(file: str) -> Booster:
         booster.load_model(bytearray(file.encode()))
     except XGBoostError as error:
         raise ValueError(str(error).splitlines()[0]) from None
+    if booster.num_features() != len(FEATURES):
+        raise ValueError(f"it scores {booster.num_features()} features, not {len(FEATURES)}")
     booster.set_param({"nthread": THREADS})
     return booster

@@ -23,6 +23,8 @@ from loan_scoring.features import FEATURES, OPTIONAL, REASONS, SCORE_PLACES
 FORMAT: Final = 1
 """Of the files: one of another format does not fit."""
 VERSION_LENGTH: Final = 12
+MOST_POINTS: Final = 50.0
+"""Of a feature, either way: more would make a chance 0 or 1 by itself."""
 
 _STEP: Final = Decimal(1).scaleb(-SCORE_PLACES)
 
@@ -141,14 +143,15 @@ def _look_through(card: Scorecard) -> None:
     for feature in card.features:
         _look_at(feature)
     _check_shares("the scores", card.scores.splits, card.scores.shares, len(card.scores.splits) + 1)
-    if not math.isfinite(card.base) or not 0 <= card.cutoff <= 1:
+    if not abs(card.base) <= MOST_POINTS or not 0 <= card.cutoff <= 1:
         raise Unfit("has a base or a cutoff that is none")
 
 
 def _look_at(feature: Feature) -> None:
     name, points = feature.name, feature.points
     known = [*points, *([] if feature.missing is None else [feature.missing])]
-    if not all(map(math.isfinite, [*known, *feature.splits])) or len(points) != len(feature.splits) + 1:
+    computable = all(abs(one) <= MOST_POINTS for one in known) and all(map(math.isfinite, feature.splits))
+    if not computable or len(points) != len(feature.splits) + 1:
         raise Unfit(f"has points or bins of {name} that cannot be computed with")
     if (feature.missing is None) == (name in OPTIONAL):
         raise Unfit(f"has {'no ' if feature.missing is None else ''}points for a missing {name}")

@@ -28,6 +28,7 @@ from tests.mongo import Mongo
 CANDLES, TRADES = (*runs.SERVICE, "candles"), (*runs.SERVICE, "trades")
 PAGE_VIEWS = (*runs.SERVICE, "page-views")
 COPYING = (sys.executable, "-m", "benchmarks.analytics.copying")
+MOST_APPLICATIONS = 400_000
 RATE = 100
 """Candles a second, where the time to the database is clocked."""
 SYMBOLS = 50
@@ -163,6 +164,13 @@ class Bench:
         """Harvests of channels into topics and tables, and the upsert by itself."""
         return channels.measured(self)
 
+    def loan_scoring(self) -> list[Result]:
+        """Loan applications: the stages alone, a backlog into the table, time to the row, the table after a day."""
+        from benchmarks.analytics.loans import Loans
+
+        number = min(self.messages, MOST_APPLICATIONS)
+        return Loans(self.watch, number, self.seconds, max(number // 1_000, 40), self.goals).all()
+
     def _fill_trades(self, here: Ground, writes: Iterable[str]) -> None:
         backlog.make(here.kafka.bootstrap, [READS, *writes], 4)
         backlog.settle(here.kafka.bootstrap, READS)
@@ -257,7 +265,7 @@ def _lasting(use: Use, seconds: float) -> Use:
     return use._replace(seconds=seconds)
 
 
-PARTS = ("trades", "sink", "warm", "many", "latency", "page-views", "channel-stats")
+PARTS = ("trades", "sink", "warm", "many", "latency", "page-views", "channel-stats", "loan-scoring")
 
 
 def run(part: str, bench: Bench) -> list[Result]:

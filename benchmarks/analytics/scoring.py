@@ -109,6 +109,7 @@ def main() -> None:
     session = build_session(
         "scoring", ["loan_scoring", "producers"], {**settings.spark_sizes(), **lake.options()}, jars=lake.jars
     )
+    lake.log_in(session)
     champion = Registry(settings.models).promotions()[-1].version
     model = Registry(settings.models).model(champion)
     what, number = sys.argv[1], int(sys.argv[2])

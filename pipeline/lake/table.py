@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -38,7 +38,8 @@ PROPERTIES: Final = {
 class Table:
     """`name`: with its namespace, `lending.predictions`. `columns`: nullable=False is NOT NULL.
 
-    `day`: the column by whose days it is partitioned. `sort`: columns by which maintenance sorts within files.
+    `day`: the column by whose days it is partitioned. `sort`: columns by which maintenance sorts within files. `says`:
+    what it holds, for people. `properties`: on top of `PROPERTIES`.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Table:
     day: str | None = None
     sort: Sequence[str] = ()
     says: str = ""
+    properties: Mapping[str, str] = field(default_factory=dict)
 
 
 def ensure(lake: Lake, tables: Sequence[Table]) -> None:
@@ -79,7 +81,7 @@ def _create(catalog: Catalog, table: Table) -> None:
 
     comment = {"comment": table.says} if table.says else {}
     with catalog.create_table_transaction(
-        table.name, schema=table.columns, properties={**PROPERTIES, **comment}
+        table.name, schema=table.columns, properties={**PROPERTIES, **table.properties, **comment}
     ) as making:
         if table.day:
             with making.update_spec() as spec:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import boto3
 import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
+from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
 from loan_scoring.__main__ import app
 from loan_scoring.drift import ENOUGH
 from loan_scoring.features import FEATURES
-from loan_scoring.names import PREDICTIONS
+from loan_scoring.hive_view import ensure_view
+from loan_scoring.names import HIVE_VIEW, PREDICTIONS
 from loan_scoring.registry import Registry
 from loan_scoring.table import COLUMNS, TABLE
 from pipeline.lake.lake import Lake
@@ -173,3 +176,27 @@ def test_a_line_that_is_no_row_stops_it_all_unless_it_may_be_kept_apart(place: P
 def test_other_delimiters_are_read(place: Path) -> None:
     old = _old(place, "\t".join(("1", "0.5", "1", "9", "success")))
     assert "1 rows taken over" in ran("takeover", str(old), "--yes", "--delimiter", r"\t")
+
+
+def test_where_the_catalog_is_glue_the_old_columns_are_a_view_of_glue_s_own(moto: str) -> None:
+    boto3.client("s3", endpoint_url=moto).create_bucket(Bucket="loans")
+    there = Lake("s3://loans/warehouse", "glue", region="us-east-1", endpoint=moto)
+    ensure(there, [TABLE])
+    for _ in range(2):
+        ensure_view(there, cast(SparkSession, None))
+    glue = boto3.client("glue", endpoint_url=moto)
+    database, _, name = HIVE_VIEW.partition(".")
+    view = glue.get_table(DatabaseName=database, Name=name)["Table"]
+    assert view["TableType"] == "VIRTUAL_VIEW"
+    assert (
+        view["ViewOriginalText"] == "SELECT annual_inc, data, funded_amnt, member_id, status FROM lending.predictions"
+    )
+    columns = {column["Name"]: column["Type"] for column in view["StorageDescriptor"]["Columns"]}
+    wanted = {"annual_inc": "int", "data": "float", "funded_amnt": "int", "member_id": "int", "status": "string"}
+    assert columns == wanted
+    assert tables_of(there) == [PREDICTIONS]
+
+
+def tables_of(there: Lake) -> list[str]:
+    """The tables that readers of Iceberg find: the view is none of them."""
+    return [".".join(name) for name in there.catalog().list_tables("lending")]

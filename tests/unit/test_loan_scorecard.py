@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
+import xgboost
 from msgspec.structs import replace
 
 from loan_scoring.champion import Champion
@@ -79,6 +82,8 @@ def feature(place: int, **changes: Any) -> list[Any]:
         ({"features": feature(0, points=[0.3, 0.1, 0.4])}, "more of bc_open_to_buy has to raise"),
         ({"features": feature(2, points=[0.3, 0.1, 0.4])}, "more of dti has to lower"),
         ({"features": feature(2, points=[0.3, 0.1])}, "cannot be computed with"),
+        ({"features": feature(2, points=[300.0, 0.1, 0.0])}, "cannot be computed with"),
+        ({"base": 1000.0}, "a base or a cutoff"),
         ({"features": feature(2, points=[0.3, 0.1, float("-inf")])}, "is no scorecard"),
         ({"features": feature(2, splits=[5.0, 5.0])}, "do not ascend"),
         ({"features": feature(2, missing=None)}, "has no points for a missing dti"),
@@ -184,10 +189,16 @@ def test_a_list_of_champions_that_is_none_lets_the_old_one_go_on(registry: Regis
 
 
 def test_a_challenger_that_is_no_model_is_refused(registry: Registry) -> None:
-    from hashlib import sha256
-
     version = registry.add(scorecard(challenger=sha256(b"{}").hexdigest()), "{}", "")
     with pytest.raises(Unfit, match="a challenger that cannot be loaded"):
+        registry.model(version)
+
+
+def test_a_challenger_of_other_features_is_refused(registry: Registry) -> None:
+    matrix = xgboost.DMatrix(np.array([[0.0, 1.0], [1.0, 0.0]]), label=[0, 1])
+    other = bytes(xgboost.train({"nthread": 1}, matrix, 1).save_raw("json")).decode()
+    version = registry.add(scorecard(challenger=sha256(other.encode()).hexdigest()), other, "")
+    with pytest.raises(Unfit, match="it scores 2 features, not 9"):
         registry.model(version)
 
 
