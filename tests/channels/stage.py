@@ -103,6 +103,10 @@ class Stage:
         lines = driver.log.read_text(errors="replace").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
+    def has_ended(self, driver: Process) -> bool:
+        """Whether it says so: by itself, since another one has taken over, say."""
+        return any(event["event"] == "ended" for event in self.events(driver))
+
     def good(self) -> list[bytes]:
         return [one.value or b"" for one in self.sent if one.kind != "broken"]
 

@@ -1,4 +1,4 @@
-"""The service `channel-stats` and its commands as processes: killed, stopped, stored from, with a schema that grows."""
+"""The service `channel-stats` and its commands as processes: killed, stored from, with a schema that grows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from random import Random
 
 import fastavro
 import pytest
@@ -20,6 +21,7 @@ from tests import topics
 from tests.channels import tables
 from tests.channels.stage import STORE, STORES, TABLES, Stage
 from tests.kafka import admin, broker
+from tests.processes import Process
 from tests.registry import registry
 from tests.schema import Schema
 
@@ -49,7 +51,7 @@ def stage(servers: tuple[str, str], database_server: Schema, tmp_path: Path) -> 
     schema.drop()
 
 
-def test_a_kill_a_stop_stores_and_a_schema_that_grows_end_in_what_was_harvested(stage: Stage) -> None:
+def test_a_kill_stores_and_a_schema_that_grows_end_in_what_was_harvested(stage: Stage) -> None:
     made = harvests(5, 12, BEGIN, 40, 2, MISHAPS)
     driver = stage.driver()
     stage.send(islice(made, 200))
@@ -59,26 +61,54 @@ def test_a_kill_a_stop_stores_and_a_schema_that_grows_end_in_what_was_harvested(
     stage.send(islice(made, 200))
     time.sleep(0.3)
     driver.kill9()
-    stage.send(islice(made, 200))
-    driver = stage.driver()
-    stage.until(lambda: any(event["event"] == "batch" for event in stage.events(driver)))
     somebody_else_writes(stage)
-    running = [stage.store(arguments) for arguments in STORES]
+    running = [stage.store((*arguments, "--follow")) for arguments in STORES]
     stage.send(made)
-    time.sleep(1)
-    driver.stop(60)
-    assert stage.events(driver)[-1]["event"] == "ended"
     stage.finish()
+    stage.until(lambda: not stage.differences())
     for store in running:
         store.stop()
-    assert stage.differences() == []
-    for arguments in (*STORES, *STORES):
+        assert stage.has_ended(store)
+    for arguments in STORES:
         stage.ended([*STORE, *arguments], code=int(arguments != ("yt_monthly",)))
     assert stage.differences() == []
     letters = topics.read(stage.bootstrap, "yt_daily.letters")
     assert sorted((letter.headers["reason"] or b"").decode() for letter in letters) == sorted(OTHERS.values())
     assert {letter.value for letter in letters} == OTHERS.keys()
     read_by_command(stage)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", range(20))
+def test_a_random_schedule_of_services_stores_and_kills_ends_in_what_was_harvested(stage: Stage, seed: int) -> None:
+    """Two checkpoints, two drivers at a time, stores of all kinds, each killed whenever it happens."""
+    random = Random(seed)
+    stage.ended([sys.executable, "-m", "channel_stats", "register"])
+    made = harvests(seed, 15, BEGIN, 60, 2, MISHAPS)
+    drivers: list[Process] = []
+    stores: list[Process] = []
+    for _ in range(5):
+        drivers = [driver for driver in drivers if not stage.has_ended(driver)]
+        if len(drivers) < 2:
+            most = random.choice(("40", "400"))
+            drivers.append(stage.driver(random.choice(("one", "two")), MAX_RECORDS_PER_BATCH=most))
+        before, driver = stage.written(), drivers[-1]
+        stage.send(islice(made, 300))
+        stage.until(lambda b=before, d=driver: stage.written() > b or stage.has_ended(d))  # type: ignore[misc]
+        stage.send(islice(made, 100))
+        stores.append(stage.store(random.choice(STORES)))
+        time.sleep(random.random() * 3)
+        for process in random.sample(drivers, random.randint(0, len(drivers))):
+            process.kill9()
+            drivers.remove(process)
+        if random.random() < 0.5:
+            stores.pop(random.randrange(len(stores))).kill9()
+    stage.send(made)
+    for process in (*drivers, *stores):
+        process.stop()
+    stage.finish(random.choice(("one", "two", "three")))
+    assert stage.differences() == []
 
 
 OTHERS = {b"": "no_header", b"{}": "no_header", b"\0\x7f\xff\xff\xff": "unknown_schema"}
