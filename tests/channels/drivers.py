@@ -38,22 +38,23 @@ class Died(Exception):
 
 @dataclass
 class Deaths:
-    """Whether the process dies, step by step: `chance` of each."""
+    """Whether the process dies, step by step: `chance` of each; and once at the step `die_at`."""
 
     random: Random
     chance: float
-    steps: int = 0
+    die_at: str = ""
     died_at: list[str] = field(default_factory=list)
 
     def may_die(self, where: str) -> None:
-        self.steps += 1
-        if self.random.random() < self.chance:
+        """Raises `Died`."""
+        if self.random.random() < self.chance or where == self.die_at:
+            self.die_at = ""
             self.died_at.append(where)
             raise Died(where)
 
 
 @contextmanager
-def dying(deaths: Deaths) -> Iterator[None]:
+def dying(deaths: Deaths) -> Iterator[Deaths]:
     """Within, every step that leaves a trace may be the last one, before it or after."""
     steps = [(Lane, "_end"), (Tables, "_took"), (Notes, "_go_on"), (Tables, "told")]
     kept = [(owner, name, getattr(owner, name)) for owner, name in steps]
@@ -70,7 +71,7 @@ def dying(deaths: Deaths) -> Iterator[None]:
     for owner, name, step in kept:
         setattr(owner, name, wrapped(name, step))
     try:
-        yield
+        yield deaths
     finally:
         for owner, name, step in kept:
             setattr(owner, name, step)
@@ -88,6 +89,8 @@ class Driver:
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
     number: int = 0
     ours: frozenset[int] = frozenset()
+    settles: float = 0.3
+    """How often lanes without rows say how far they are."""
 
     @property
     def period(self) -> Period:
@@ -96,16 +99,20 @@ class Driver:
     def batch(self, most: int | None = None) -> None:
         """The next batch: up to `most` records of each partition, or all that there are. Raises `PipelineError`."""
         topics = Topics(self.client)
-        found = topics.existing([self.topic, self.period.name])
-        ends = topics.latest(found[self.topic].places)
+        ends = topics.latest(topics.existing([self.topic])[self.topic].places)
         through = {
             place: end if most is None else min(end, self.since.get(place, 0) + self.random.randint(0, most))
             for place, end in ends.items()
         }
+        self.batch_through(through)
+
+    def batch_through(self, through: dict[Place, int]) -> None:
+        """The next batch, which ends before these offsets. Raises `PipelineError`."""
+        found = Topics(self.client).existing([self.topic, self.period.name])
         self.number += 1
         identities = {name: topic.identity for name, topic in found.items()}
         name = f"channel-stats.{self.period.name}.{self.period.name}"
-        settle = self.random.random() < 0.3
+        settle = self.random.random() < self.settles
         lanes = Lanes(name, self.client, self.run, self.number, self.ours, identities, through, settle, keep=False)
         by_lane = self._found(lanes, through)
         tell = Tell(lanes, self.tables, self.topic, SCHEMA_ID)

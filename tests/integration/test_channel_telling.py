@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -47,7 +48,7 @@ def schema(database_server: Schema) -> Iterator[Schema]:
 class Play:
     """Topics with harvests, a schema, and drivers of a period."""
 
-    def __init__(self, bootstrap: str, schema: Schema, seed: int) -> None:
+    def __init__(self, bootstrap: str, schema: Schema, seed: int, days: int = 40) -> None:
         self.bootstrap, self.schema, self.random = bootstrap, schema, Random(seed)
         self.client = {"bootstrap.servers": bootstrap, "log_level": 2}
         names = [TOPIC, *(f"{one}{end}" for one in (DAILY.name, MONTHLY.name) for end in ("", ".letters"))]
@@ -56,10 +57,17 @@ class Play:
             topics.delete(bootstrap, known)
         topics.create(bootstrap, {TOPIC: PARTITIONS, DAILY.name: 2, MONTHLY.name: 2})
         forget()
-        made = list(harvests(seed, 9, BEGIN, 40, 2, MISHAPS))
+        made = list(harvests(seed, 9, BEGIN, days, 2, MISHAPS))
         sent = [topics.Sent(one.value, one.key, None if one.key else self.random.randrange(PARTITIONS)) for one in made]
         topics.produce(bootstrap, TOPIC, sent)
         self.good = [one.value or b"" for one in made if one.kind != "broken"]
+
+    def put(self, sent: Sequence[tuple[int, int, int]]) -> None:
+        """Harvests of a channel and day: partition, hour, subscribers."""
+        for partition, hour, subs in sent:
+            said = {"harvest_ts": f"2017-08-01T{hour}:00:00", "subs": subs, "yt_channel_id": "a"}
+            self.good.append(json.dumps(said).encode())
+            topics.produce(self.bootstrap, TOPIC, [topics.Sent(self.good[-1], None, partition)])
 
     def driver(self, period: Period, since: dict[tuple[str, int], int]) -> Driver:
         return Driver(self.client, yt.tables(self.schema, period), TOPIC, dict(since), self.random)
@@ -135,9 +143,8 @@ def test_months_that_a_store_has_had_from_days_are_told_of_all_the_same(bootstra
 @pytest.mark.parametrize("seed", range(100, 120))
 def test_twenty_random_schedules_of_deaths_end_the_same(bootstrap: str, schema: Schema, seed: int) -> None:
     play = Play(bootstrap, schema, seed)
-    deaths = played(play, DAILY, 60, 0.05)
-    played(play, MONTHLY, 60, 0.05)
-    assert len(deaths.died_at) >= 3
+    deaths = played(play, DAILY, 30, 0.08).died_at + played(play, MONTHLY, 30, 0.08).died_at
+    assert len(deaths) >= 3
     play.check(DAILY)
     play.check(MONTHLY)
 
@@ -151,23 +158,35 @@ def test_a_death_at_each_step_and_batches_cut_otherwise_afterwards_change_nothin
     """The next driver has lost its checkpoint, and its batches end before what is out already."""
     play = Play(bootstrap, schema, 3)
 
-    class AtThat(Deaths):
-        at = ""
-
-        def may_die(self, where: str) -> None:
-            if where == self.at and where not in self.died_at:
-                self.died_at.append(where)
-                raise Died(where)
-
-    deaths, most = AtThat(play.random, 0), 20
-    with dying(deaths):
-        for deaths.at in STEPS:
+    most = 20
+    with dying(Deaths(play.random, 0)) as deaths:
+        for deaths.die_at in STEPS:
             with pytest.raises(Died):
                 play.driver(DAILY, {}).batch(most)
             forget()
             play.driver(DAILY, {}).batch(most // 2)
             forget()
             most += 30
+    play.driver(DAILY, {}).batch()
+    play.check(DAILY)
+
+
+def test_a_batch_cut_otherwise_than_the_one_that_died_tells_nothing_older_than_what_is_out(
+    bootstrap: str, schema: Schema
+) -> None:
+    """It ends before the newest harvest, which is out and not noted, and has one that was not in the other."""
+    play = Play(bootstrap, schema, 3, days=0)
+    play.put([(0, 10, 1), (0, 12, 2), (1, 11, 5), (1, 13, 9)])
+    first, second, third = ((TOPIC, partition) for partition in range(PARTITIONS))
+    with dying(Deaths(Random(0), 0)) as deaths, pytest.raises(Died):
+        deaths.die_at = "after _end"
+        dead = play.driver(DAILY, {})
+        dead.settles = 0
+        dead.batch_through({first: 1, second: 2, third: 0})
+    forget()
+    assert [one.subs for one in play.told(DAILY)] == [9]
+    play.driver(DAILY, {}).batch_through({first: 2, second: 1, third: 0})
+    assert [one.subs for one in play.told(DAILY)] == [9]
     play.driver(DAILY, {}).batch()
     play.check(DAILY)
 
