@@ -17,8 +17,9 @@ from channel_stats.latest import Latest
 from channel_stats.tables import AWAY, Tables, steadily
 from pipeline.kafka.lanes import Lanes
 from pipeline.kafka.places import Place
-from pipeline.kafka.reading import EARLIEST, Range
+from pipeline.kafka.reading import Range
 from pipeline.kafka.reading import read as records
+from pipeline.kafka.topics import Topics
 from pipeline.mysql.database import Lane
 from pipeline.runtime.errors import Rejected, waiting_for
 from pipeline.runtime.slices import chunks
@@ -45,20 +46,25 @@ class Notes:
         """Take what is out and not noted: nothing, unless a process has died. From here on the notes are whole."""
         out = self.lanes.out(self.lane)
         noted = self._noted(out)
-        behind = {place: Range(noted.get(place, EARLIEST), end) for place, end in out.items()}
-        behind = {place: one for place, one in behind.items() if one.begin < one.end}
+        behind = {place: end for place, end in out.items() if noted.get(place, 0) < end}
         if behind:
-            for some in chunks(records(self.lanes.client, behind), AT_ONCE):
+            for some in chunks(records(self.lanes.client, self._held(behind, noted)), AT_ONCE):
                 latest = Latest()
                 for record in some:
                     self._gather(latest, record.value, record.partition, record.offset)
                 self.tables.put(latest.counts(), told=True)
-            self.go_on({place: one.end for place, one in behind.items()})
+            self.go_on(behind)
 
     def go_on(self, through: Mapping[Place, int]) -> None:
         """Everything before these places is noted by now."""
         with waiting_for(AWAY), closing(self.tables.lane()) as lane:
             steadily(partial(self._go_on, lane, through))
+
+    def _held(self, behind: Mapping[Place, int], noted: Mapping[Place, int]) -> dict[Place, Range]:
+        """What the topic still holds of what is to be noted."""
+        earliest = Topics(self.lanes.client).earliest(behind)
+        found = {place: Range(max(noted.get(place, 0), earliest[place]), end) for place, end in behind.items()}
+        return {place: one for place, one in found.items() if one.begin < one.end}
 
     def _gather(self, latest: Latest, value: bytes | None, partition: int, offset: int) -> None:
         try:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from channel_stats.composing import registry_of
 from channel_stats.latest import DAILY, MONTHLY, Period
 from channel_stats.registry import Registry
@@ -30,6 +32,8 @@ READS: Final = "yt_raw_harvest"
 OPTIONS: Final = {"spark.executorEnv.LD_PRELOAD": "libstdc++.so.6"}
 """For Python workers: they load pyarrow first, behind which the database's client finds no room for this library."""
 PLACE: Final = ("key", "value", "topic", "partition", "offset", "timestamp")
+
+log = structlog.get_logger()
 
 
 class Stats:
@@ -82,7 +86,10 @@ def probe(database: Database, prepare: Callable[[], object]) -> None:
     database.connect().close()
     prepare()
     for period in (DAILY, MONTHLY):
-        Tables(database, period).probe()
+        tables = Tables(database, period)
+        tables.probe()
+        if collation := tables.folds():
+            log.warning("channels may share rows", table=period.name, collation=collation, see="docs/channels.md")
 
 
 def _flow(period: Period, length: float, database: Database, registry: Registry) -> Flow:

@@ -125,6 +125,12 @@ class Tables:
                         "run `python -m migrations yt`, which makes what is missing, or add that index"
                     )
 
+    def folds(self) -> str | None:
+        """The table's collation, where two channels may be one in it: of a table that was there before."""
+        with waiting_for(AWAY), closing(self.lane()) as lane:
+            found = steadily(partial(self._looked, lane))
+        return found[1] if found else None
+
     def lane(self) -> Lane:
         """A connection of this process' own."""
         return connections(self.database, LANES).lane()
@@ -181,18 +187,26 @@ class Tables:
 
     def _folded(self, transaction: Transaction, rows: Sequence[Row]) -> int:
         """How many of these have no row of their own, since another channel has it."""
-        table = self.period.name
-        if (self.database, table) not in _folding:
-            ((characters, collation),) = transaction.query(_COLLATION, (table,))
-            is_exact = collation is None or _text(collation) in EXACT
-            _folding[self.database, table] = None if is_exact else (_text(characters), _text(collation))
-        found = _folding[self.database, table]
+        found = self._collation(transaction)
         if found is None:
             return 0
-        names = {"table": table, "span": self.period.column, "same": self._same}
+        names = {"table": self.period.name, "span": self.period.column, "same": self._same}
         sql = _FOLDED.format(characters=found[0], collation=found[1], **names)
         ((number,),) = transaction.query(sql, (_counts(rows),))
         return int(number)
+
+    def _looked(self, lane: Lane) -> tuple[str, str] | None:
+        with lane.transaction() as transaction:
+            return self._collation(transaction)
+
+    def _collation(self, transaction: Transaction) -> tuple[str, str] | None:
+        """Characters and collation of the table's channels, unless no two of them can be one."""
+        known = self.database, self.period.name
+        if known not in _folding:
+            ((characters, collation),) = transaction.query(_COLLATION, (self.period.name,))
+            is_exact = collation is None or _text(collation) in EXACT
+            _folding[known] = None if is_exact else (_text(characters), _text(collation))
+        return _folding[known]
 
 
 def _counts(rows: Sequence[Row], *, in_hex: bool = False) -> str:

@@ -130,6 +130,7 @@ def test_where_an_existing_table_takes_two_channels_for_one_the_row_stays_the_fi
     found = {channel: subs for (channel, _), (_, subs) in told_again.of_table(old, "yt_daily").items()}
     assert found == {"news": 3, "other": 2}
     assert len(tables.told([Key("news", DAY), Key("News", DAY)])) == 2, "the topic tells of both"
+    assert (tables.folds(), yt.tables(old, MONTHLY).folds()) == ("utf8mb4_general_ci", None)
 
 
 @pytest.mark.parametrize("channel", ["VARCHAR(100) CHARACTER SET latin1", "VARCHAR(12)"])

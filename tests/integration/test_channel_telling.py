@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from channel_stats.latest import DAILY, MONTHLY, Period
 from channel_stats.letters import Letters
@@ -22,7 +23,7 @@ from tests import topics
 from tests.channels import schemas, told_again
 from tests.channels import tables as yt
 from tests.channels.drivers import Deaths, Died, Driver, dying, forget
-from tests.kafka import broker
+from tests.kafka import admin, broker
 from tests.schema import Schema
 
 PARTITIONS = 3
@@ -205,7 +206,7 @@ def test_a_harvest_that_comes_again_and_a_batch_that_does_tell_nothing(bootstrap
     play.check(DAILY)
 
 
-def test_a_database_made_anew_is_filled_from_the_topic_and_nothing_is_told_twice(
+def test_a_database_made_anew_is_filled_from_what_the_topic_still_holds_and_nothing_is_told_twice(
     bootstrap: str, schema: Schema, database_server: Schema, tmp_path: Path
 ) -> None:
     play = Play(bootstrap, schema, 5)
@@ -213,6 +214,8 @@ def test_a_database_made_anew_is_filled_from_the_topic_and_nothing_is_told_twice
     driver.batch()
     play.schema = yt.migrated(database_server)
     forget()
+    client, begin = admin(bootstrap), TopicPartition(TOPIC, 0, 3)
+    client.delete_records([begin])[begin].result(30)
     topics.produce(
         bootstrap,
         TOPIC,
@@ -221,6 +224,8 @@ def test_a_database_made_anew_is_filled_from_the_topic_and_nothing_is_told_twice
     after = play.driver(DAILY, driver.since)
     after.batch()
     assert told_again.unchanged(play.told(DAILY)) == []
+    found, right = told_again.of_table(play.schema, DAILY.name), told_again.latest(play.good, DAILY.name)
+    assert len(right) - 3 <= sum(found.get(key) == count for key, count in right.items()) <= len(right)
     play.schema.drop()
 
 
