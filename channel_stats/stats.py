@@ -41,13 +41,13 @@ class Stats:
 
     def __init__(self, tables: Tables, registry: Registry, *, letters: bool) -> None:
         self._tables, self._registry, self._letters = tables, registry, letters
-        self._schema_id: int | None = None
+        self._schema, self._schema_id = newest(tables.period.name), -1
 
     def apply(self, batch: Batch) -> None:
         """Topic and tables, then letters. Raises `PipelineError`."""
         topic = self._tables.period.name
         lanes = batch.lanes(topic)
-        tell = Tell(lanes, self._tables, READS, self._id())
+        tell = Tell(lanes, self._tables, READS, self._schema, self._id())
         found = batch.frame.select("value", "partition", "offset").mapInArrow(Find(self._tables.period, lanes), FOUND)
         outcomes = reports(found.repartitionById(lanes.count, found["lane"]), tell)
         batch.wrote(topic, lanes, [outcome.written for outcome in outcomes])
@@ -56,8 +56,8 @@ class Stats:
             batch.letters(_letters(batch.records()))
 
     def _id(self) -> int:
-        if self._schema_id is None:
-            self._schema_id = self._registry.id_of(self._tables.period.name, newest(self._tables.period.name))
+        if self._schema_id < 0:
+            self._schema_id = self._registry.id_of(self._tables.period.name, self._schema)
         return self._schema_id
 
     def _count(self, batch: Batch, outcomes: list[Outcome]) -> None:

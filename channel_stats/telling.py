@@ -4,13 +4,15 @@ Whether a channel's latest has changed is what the notes beside the table say (`
 has told last of each key. The order of things, and what happens when the process dies just after each:
 
 1. What is out and not noted yet is noted (`notes.py`): nothing, unless a process has died after 3. Each step of it
-bears being done again. 2. The notes are read. Nothing was done; the batch comes again, and finds the same. 3. What is
-newer than the notes goes to the topic, in one transaction with the marks of the lane (`pipeline.kafka.lanes`):
-everything before the end of the batch is out. Whatever batch comes next, the same, or one with other bounds after a
-lost checkpoint, begins with 1, which reads the harvests up to the marks again. Had the transaction not gone through,
-nobody could read any of it, and nothing would have happened. 4. Table and notes take the counts, transaction by
-transaction, each both or none: as after 3. 5. The notes say how far they go. Spark has not noted the end of the batch,
-so it comes again, and nothing in it is newer than the notes.
+   bears being done again.
+2. The notes are read. Nothing was done; the batch comes again, and finds the same.
+3. What is newer than the notes goes to the topic, in one transaction with the marks of the lane
+   (`pipeline.kafka.lanes`): everything before the end of the batch is out. Whatever batch comes next, the same, or one
+   with other bounds after a lost checkpoint, begins with 1, which reads the harvests up to the marks again. Had the
+   transaction not gone through, nobody could read any of it, and nothing would have happened.
+4. Table and notes take the counts, transaction by transaction, each both or none: as after 3.
+5. The notes say how far they go. Spark has not noted the end of the batch, so it comes again, and nothing in it is
+   newer than the notes.
 
 So at 2 the notes say of each key what the topic does, whoever else writes the table: a store of the same Avro, another
 service, a script. Two drivers shut each other's producers out at 1; the one that is behind ends at 3, and what it may
@@ -28,6 +30,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from channel_stats.harvest import read
 from channel_stats.latest import Count, Key, Latest, Period, Placed
 from channel_stats.notes import Notes
+from channel_stats.schemas import Schema
 from channel_stats.tables import Tables
 from channel_stats.wire import encoder
 from pipeline.kafka.lane import Row
@@ -94,12 +97,14 @@ class Find:
 class Tell:
     """The latest counts of a lane's channels (columns `FOUND`) to the topic and the tables.
 
-    `topic`: the one that was harvested from. `schema_id`: of what is written.
+    `topic`: the one that was harvested from. `schema`, `schema_id`: of what is written; a task on another machine has
+    no files.
     """
 
     lanes: Lanes
     tables: Tables
     topic: str
+    schema: Schema
     schema_id: int
 
     def __call__(self, lane: int, batches: Iterator[pa.RecordBatch]) -> Outcome:
@@ -116,7 +121,7 @@ class Tell:
 
     def _rows(self, latest: Latest, told: dict[Key, Count]) -> Iterator[Row]:
         period = self.tables.period
-        encode = encoder(period, self.schema_id)
+        encode = encoder(period, self.schema, self.schema_id)
         for key, placed in latest.changed(told):
             place = (self.topic, placed.partition, placed.offset)
             yield Row(period.name, key.channel.encode(), encode(key, placed.latest), *place)

@@ -47,9 +47,9 @@ class Told(NamedTuple):
     latest: Count
 
 
-def encoder(period: Period, schema_id: int) -> Callable[[Key, Count], bytes]:
-    """Writes values by the newest schema, whose id is given."""
-    schema = fastavro.parse_schema(newest(period.name))
+def encoder(period: Period, newest: Schema, schema_id: int) -> Callable[[Key, Count], bytes]:
+    """Writes values by the newest schema of the period's topic, whose id is given."""
+    schema = fastavro.parse_schema(newest)
     header = MAGIC + schema_id.to_bytes(4, "big")
 
     def encode(key: Key, count: Count) -> bytes:

@@ -18,6 +18,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from channel_stats import telling
 from channel_stats.latest import Period
 from channel_stats.notes import Notes
+from channel_stats.schemas import newest
 from channel_stats.tables import Tables
 from channel_stats.telling import Find, Tell
 from pipeline.kafka import lanes as kafka_lanes
@@ -115,7 +116,7 @@ class Driver:
         settle = self.random.random() < self.settles
         lanes = Lanes(name, self.client, self.run, self.number, self.ours, identities, through, settle, keep=False)
         by_lane = self._found(lanes, through)
-        tell = Tell(lanes, self.tables, self.topic, SCHEMA_ID)
+        tell = Tell(lanes, self.tables, self.topic, newest(self.period.name), SCHEMA_ID)
         for lane in self.random.sample(range(COUNT), COUNT):
             outcome = tell(lane, iter([columns(by_lane[lane], FOUND)]))
             assert not outcome.lost

@@ -18,6 +18,7 @@ from producers.harvests import TOPIC
 from producers.made import Made
 from tests import topics
 from tests.channels import told_again
+from tests.kafka import admin
 from tests.processes import Process
 from tests.schema import Schema
 from tests.servers import ROOT
@@ -97,7 +98,9 @@ class Stage:
             time.sleep(0.1)
 
     def written(self, topic: str = TABLES[0]) -> int:
-        return len(topics.read(self.bootstrap, topic))
+        """Records of a topic, which need not be there yet."""
+        client = admin(self.bootstrap)
+        return len(topics.read(self.bootstrap, topic)) if topic in client.list_topics(timeout=10).topics else 0
 
     def events(self, driver: Process) -> list[dict[str, object]]:
         lines = driver.log.read_text(errors="replace").splitlines()

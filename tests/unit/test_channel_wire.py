@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from hashlib import sha256
 from typing import Any
 
 import fastavro
 import pytest
 
 from channel_stats.latest import DAILY, MONTHLY, Count, Key
-from channel_stats.schemas import Schema, newest
+from channel_stats.schemas import FOLDER, Schema, newest
 from channel_stats.wire import Decoder, encoder
 from pipeline.runtime.errors import Rejected
 
@@ -37,7 +38,7 @@ def read(value: bytes | None) -> tuple[Key, Count]:
 
 
 def test_what_is_written_has_the_header_and_is_read() -> None:
-    value = encoder(DAILY, 1)(KEY, COUNT)
+    value = encoder(DAILY, newest("yt_daily"), 1)(KEY, COUNT)
     assert value[:5] == b"\0\0\0\0\1"
     assert read(value) == (KEY, COUNT)
     said: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), newest("yt_daily"), None)
@@ -49,8 +50,19 @@ def test_what_is_written_has_the_header_and_is_read() -> None:
     }
 
 
+OUT = {
+    "yt_daily.1.avsc": "547ccaef1cafa26a9ba91021fb6834f03659f368185af7083cf12f2ae7914167",
+    "yt_monthly.1.avsc": "a747dcbf47e706dfeabb7421fea121caea6097ade1a15fd0ae7a77e5e8b6dce8",
+}
+"""The versions of the schemas that are out, by their SHA-256; a new one is added, and none is changed."""
+
+
+def test_no_version_of_a_schema_that_is_out_has_been_changed() -> None:
+    assert {path.name: sha256(path.read_bytes()).hexdigest() for path in FOLDER.glob("*.avsc")} == OUT
+
+
 def test_months_are_told_by_their_own_schema() -> None:
-    value = encoder(MONTHLY, 9)(Key("a", "2017-08"), COUNT)
+    value = encoder(MONTHLY, newest("yt_monthly"), 9)(Key("a", "2017-08"), COUNT)
     said: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), newest("yt_monthly"), None)
     assert (said["month"], said["subs"]) == ("2017-08", 1947)
     assert Decoder(MONTHLY, lambda _: newest("yt_monthly")).decode(value).key == Key("a", "2017-08")
