@@ -15,7 +15,7 @@ SHOWN: Final = 12
 """Channels on a console, the largest ones."""
 NAMED: Final = 10
 """Channels in the file that have a name; the others are lines behind them."""
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 520, 70, 190, 40, 40
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 520, 90, 190, 40, 40
 COLOURS: Final = (
     "#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#e377c2", "#17becf", "#bcbd22", "#3b3b3b",
 )  # fmt: skip
@@ -41,8 +41,9 @@ def on_console(series: Series) -> Table:
 def as_svg(series: Series) -> str:
     """A line for each channel on a logarithmic scale, the largest with colour and name."""
     months, order = _months(series), _largest(series)
-    highest = max((count for counts in series.values() for count in counts.values()), default=1)
-    scale = _Scale(months, math.ceil(math.log10(max(highest, 10))))
+    everything = [max(count, 1) for counts in series.values() for count in counts.values()] or [1]
+    lowest, highest = math.floor(math.log10(min(everything))), math.ceil(math.log10(max(everything)))
+    scale = _Scale(months, lowest, max(highest, lowest + 1))
     lines = [scale.line(series[channel], "#cccccc", 0.7) for channel in order[NAMED:]]
     for number, channel in enumerate(order[:NAMED]):
         lines.append(scale.line(series[channel], COLOURS[number], 2.0))
@@ -56,13 +57,15 @@ def as_svg(series: Series) -> str:
 
 
 class _Scale:
-    def __init__(self, months: Sequence[str], digits: int) -> None:
-        self._months, self._digits = months, digits
+    """`lowest`, `highest`: powers of ten at the bottom and at the top."""
+
+    def __init__(self, months: Sequence[str], lowest: int, highest: int) -> None:
+        self._months, self._lowest, self._highest = months, lowest, highest
 
     def axes(self) -> list[str]:
         """A line for each power of ten, and a name for each month."""
         found = []
-        for digits in range(self._digits + 1):
+        for digits in range(self._lowest, self._highest + 1):
             y = self._y(10**digits)
             found.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e5e5e5"/>')
             label = f'<text x="{LEFT - 8}" y="{y + 4:.1f}" font-size="11" text-anchor="end">{10**digits:,}</text>'
@@ -86,7 +89,8 @@ class _Scale:
         return LEFT + self._months.index(month) * (WIDTH - LEFT - RIGHT) / max(1, len(self._months) - 1)
 
     def _y(self, count: int) -> float:
-        return HEIGHT - BOTTOM - math.log10(max(count, 1)) / self._digits * (HEIGHT - TOP - BOTTOM)
+        share = (math.log10(max(count, 1)) - self._lowest) / (self._highest - self._lowest)
+        return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
 
 
 def _months(series: Series) -> list[str]:
