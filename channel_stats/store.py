@@ -41,7 +41,7 @@ class Store:
 
     def run(self, stop: StopSignal, say: Callable[[int], object], *, follow: bool = False) -> Stored:
         """Until the topic's end, or `stop`; `say` hears how many records more are stored. Raises `PipelineError`."""
-        self.tables.probe()
+        self.tables.probe(notes=False)
         stored = Stored()
         for piece in self.reader.pieces(stop, follow=follow):
             for some in chunks(piece, AT_ONCE):

@@ -63,7 +63,7 @@ _UNIQUE: Final = (
 )
 _FOLDED: Final = (
     "SELECT COUNT(*) FROM JSON_TABLE(%s, '$[*]' COLUMNS (channel VARCHAR(100) CHARACTER SET utf8mb4 PATH '$[0]', "
-    "span VARCHAR(10) PATH '$[1]')) AS n STRAIGHT_JOIN `{table}` FORCE INDEX (PRIMARY) "
+    "span VARCHAR(10) PATH '$[1]')) AS n STRAIGHT_JOIN `{table}` "
     "ON `{table}`.channel = CONVERT(n.channel USING {characters}) COLLATE {collation} AND `{table}`.`{span}` = n.span "
     "WHERE NOT {same}"
 )
@@ -112,10 +112,11 @@ class Tables:
                 lost += self._put(lane, some, told)
         return lost
 
-    def probe(self) -> None:
-        """Raises `Fatal` where a table is missing, or is none that rows are unique in."""
+    def probe(self, *, notes: bool = True) -> None:
+        """Raises `Fatal` where a table is missing, or rows are not unique in it. `notes`: whether they are needed."""
+        needed = ((self.period.name, self.period.column), *([(self.notes, "span")] if notes else []))
         with waiting_for(AWAY), closing(self.database.connect()) as connection, closing(connection.cursor()) as cursor:
-            for table, span in ((self.period.name, self.period.column), (self.notes, "span")):
+            for table, span in needed:
                 with translated():
                     cursor.execute(_UNIQUE, (table, span))
                     unique = cursor.fetchall()

@@ -122,9 +122,11 @@ def test_an_existing_table_keeps_its_rows_and_its_form(old: Schema, channel: str
 def test_where_an_existing_table_takes_two_channels_for_one_the_row_stays_the_first_s_and_that_is_counted(
     old: Schema,
 ) -> None:
-    old.execute(OLD_DAILY.format(channel="VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"))
+    made = OLD_DAILY.format(channel="VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+    old.execute(made.replace("PRIMARY KEY", "UNIQUE KEY"))
     migrations.upgrade(old.url, YT)
     tables = yt.tables(old, DAILY)
+    tables.probe()
     assert tables.put([row("news", 1)], told=True) == 0
     assert tables.put([row("News", 9, AT + 60), row("other", 2), row("news", 3, AT + 5)], told=True) == 1
     found = {channel: subs for (channel, _), (_, subs) in told_again.of_table(old, "yt_daily").items()}
@@ -147,7 +149,7 @@ def test_what_an_existing_table_refuses_costs_nobody_else_a_row(old: Schema, cha
 
 def test_a_table_without_a_unique_key_of_channel_and_span_is_refused_with_what_to_do(old: Schema) -> None:
     with pytest.raises(Fatal, match=r"yt_daily is missing .* run `python -m migrations yt`"):
-        yt.tables(old, DAILY).probe()
+        yt.tables(old, DAILY).probe(notes=False)
     old.execute(
         "CREATE TABLE yt_daily (harvest_ts DATETIME, channel VARCHAR(100), date DATETIME, subs INT, "
         "INDEX (channel, date))"
