@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -15,6 +16,10 @@ HTTP: Final = ("http:", "https:")
 REFERRERS: Final = ("referrer", "referer", "ref")
 """Names of a query that may hold the address that somebody came from."""
 
+KNOWN: Final = 20_000
+"""Addresses whose reading is kept at hand: a site's pages come again and again."""
+SHORT: Final = 500
+"""Characters of an address that is."""
 KEPT: Final = "page_views.kept"
 """How bytes are decoded that are no text."""
 
@@ -41,6 +46,10 @@ class Address(NamedTuple):
 
 def read(text: str) -> Address:
     """Raises `Rejected`: missing_field, bad_address or not_http."""
+    return _known(text) if len(text) <= SHORT else _read(text)
+
+
+def _read(text: str) -> Address:
     if not text.strip():
         raise Rejected("missing_field", "url")
     url = _parsed(text)
@@ -51,6 +60,9 @@ def read(text: str) -> Address:
     named = _named(url.search)
     source, medium, campaign = (_utm(named, name) for name in ("utm_source", "utm_medium", "utm_campaign"))
     return Address(_path(url.pathname), source, medium, campaign, _referrer(named))
+
+
+_known: Final = lru_cache(KNOWN)(_read)
 
 
 def without_credentials(text: str) -> str:

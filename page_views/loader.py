@@ -8,6 +8,7 @@ row for each second's batch would be a file for each second. How far a table is,
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -28,7 +29,7 @@ from pipeline.lake.errors import translated
 from pipeline.lake.lake import Lake
 from pipeline.lake.table import Table, ensure
 from pipeline.runtime.background import GoingOn
-from pipeline.runtime.errors import Fatal, Halted, Transient
+from pipeline.runtime.errors import Fatal, Halted, PipelineError, Transient
 from pipeline.runtime.retries import retried
 
 AT_ONCE: Final = 100_000
@@ -55,6 +56,18 @@ FEEDS: Final = (
 )
 
 
+@dataclass
+class State:
+    """`whole`: when all was in the tables last, in monotonic seconds. `trouble`: what keeps them waiting, or "".
+
+    `rows`: of facts and windows, that were added since the process began.
+    """
+
+    whole: float
+    trouble: str = ""
+    rows: int = 0
+
+
 class Loader:
     """`client`: Kafka's. `secret`: of the keys of users. `every`: seconds between two looks at the topics."""
 
@@ -68,6 +81,7 @@ class Loader:
         self._dimensions = {table.name: Dimension(table) for table in star.DIMENSIONS}
         self._turn = threading.Lock()
         self._catalog: Catalog | None = None
+        self.state = State(time.monotonic())
 
     def begin(self) -> None:
         """Make the tables; then look again and again in the background. Raises `Fatal`."""
@@ -80,8 +94,16 @@ class Loader:
     def take(self) -> int:
         """Load all that the topics hold by now; how many rows. Raises `Transient`, `Halted`, `Fatal`."""
         with self._turn:
-            self._catalog = self._catalog or self._lake.catalog()
-            return sum(self._load(self._catalog, feed) for feed in self._feeds)
+            before = self.state.rows
+            try:
+                self._catalog = self._catalog or self._lake.catalog()
+                for feed in self._feeds:
+                    self._load(self._catalog, feed)
+            except PipelineError as error:
+                self.state.trouble = str(error)
+                raise
+            self.state.whole, self.state.trouble = time.monotonic(), ""
+            return self.state.rows - before
 
     def _go_on(self) -> None:
         going_on, pause = GoingOn("the tables"), threading.Event()
@@ -92,8 +114,7 @@ class Loader:
             except (Transient, Halted, Fatal) as error:
                 log.warning("tables wait", reason=str(error))
 
-    def _load(self, catalog: Catalog, feed: Feed) -> int:
-        loaded = 0
+    def _load(self, catalog: Catalog, feed: Feed) -> None:
         while True:
             with translated():
                 table = catalog.load_table(feed.table.name)
@@ -101,13 +122,13 @@ class Loader:
             note = noted(table, feed.topic, topic.identity)
             ranges = self._ranges(topic, note)
             if not ranges:
-                return loaded
+                return
             found = feed.rows(list(read(self._client, ranges)), self._secret)
             for name, some in found.dimensions.items():
                 self._dimensions[name].add(catalog, some)
             through = note.through | {partition: one.end for (_, partition), one in ranges.items()}
             append_once(table, found.arrow(), feed.topic, Note(topic.identity, through))
-            loaded += len(found.facts)
+            self.state.rows += len(found.facts)
 
     def _ranges(self, topic: Topic, note: Note) -> dict[Place, Range]:
         """What is to be read next, from as many partitions as there are, up to `AT_ONCE` records."""

@@ -25,12 +25,16 @@ from page_views.names import AGGREGATES, FILE, READS, SESSIONS, VIEWS
 from page_views.sessions import LENGTH
 from page_views.settings import ViewSettings
 from page_views.tasks import READ, SEEN, TOLD, VIEW, WATERMARK, Read, Sessions, in_time
+from page_views.watch import Watch
 from pipeline.kafka.client import client_options
 from pipeline.lake.lake import Lake
 from pipeline.structured.service import Batch, Flow, Service
 
 SKETCH: Final = 14
 """lgK of the sketches of users: 2 in 3 estimates are within 0.8 %."""
+
+WATCH: Final = 10.0
+"""Seconds between two looks at the tables' state."""
 
 _TIME: Final = "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
 
@@ -206,6 +210,8 @@ def service(settings: ViewSettings) -> Service:
         needs=[("the lakehouse", lake.probe)] if lake else [],
         prepare=prepare,
         finish=loader.take if loader else None,
+        watch=(lambda told: Watch(loader, told)) if loader else None,
+        watch_interval=WATCH,
     )
 
 

@@ -31,14 +31,16 @@ def trades(number: int) -> Iterator[bytes]:
         yield f"S{random.randrange(NAMES)},SELL,{price:.2f},{quantity},{at},x".encode()
 
 
-def views(number: int, users: int, seconds: int) -> Iterator[bytes]:
-    """Of so many users, in so many seconds, up to two minutes out of order."""
+def views(number: int, each: int, seconds: int) -> Iterator[tuple[bytes, bytes]]:
+    """By visitor, in so many seconds, up to two minutes out of order; `each`: views of one, who then leaves."""
     random = Random(number)
     for place in range(number):
         at = VIEWS_FROM + place * seconds // number + random.randrange(120)
         query = random.choice(("", "", "?utm_source=news&utm_medium=email", "?utm_source=google&utm_medium=cpc"))
         page = f"https://shop.example.org/products/{random.randrange(40)}{query}"
-        yield f"visitor-{place * 7919 % users},{page},{at},Chrome,Windows,1920x1080".encode()
+        visitor = place // (200 * each) * 200 + place % 200
+        user = f"visitor-{visitor}".encode()
+        yield user, b"%s,%s,%d,Chrome,Windows,1920x1080" % (user, page.encode(), at)
 
 
 def candle(random: Random, minute: int) -> bytes:

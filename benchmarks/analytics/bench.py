@@ -134,16 +134,16 @@ class Bench:
         return [Result("latency", f"{RATE} candles/s of {len(names)} symbols", figure, use, len(delays))]
 
     def page_views(self) -> list[Result]:
-        """Page views: windows beside Spark alone, then all outputs, each user seen once or a few times."""
-        number = users = self.messages
+        """Page views: windows beside Spark alone, five views a visitor; then all outputs, as many visitors as views."""
+        number = self.messages
         with ground() as here:
-            views.fill(here, number, users)
+            views.fill(here, number, each=5)
             bare = self._clocked("Spark alone", "Kafka → windows → noop", runs.alone("page-views", here.environment))
             ours = self._clocked("page views", "Kafka → all topics, once", runs.caught_up(PAGE_VIEWS, here.environment))
         ratio = (ours.rate or 0) / (bare.rate or 1)
         self.goals.append(Goal("page views at least 0.7 × Spark alone", f"{ratio:.2f}", ratio >= 0.7))
         with ground() as here, views.outputs() as folder:
-            views.fill(here, number, users)
+            views.fill(here, number, each=1)
             into = views.Outputs(Path(folder))
             given = {**here.environment, **into.environment}
             window = runs.ended(PAGE_VIEWS, given)
@@ -155,8 +155,8 @@ class Bench:
         seconds, most = window[1] - window[0], views.OUTPUTS * number / 1_000_000
         self.goals += [
             Goal(f"{number:,} views through all outputs within {most:.0f} s", f"{seconds:.1f} s", seconds <= most),
-            views.users_goal(by_topic, users),
-            views.users_goal(by_table, users),
+            views.users_goal(by_topic, number),
+            views.users_goal(by_table, number),
         ]
         return [bare, ours, everything]
 

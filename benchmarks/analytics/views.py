@@ -22,10 +22,10 @@ OUTPUTS: Final = 180.0
 """Seconds that a million views may take through all outputs."""
 
 
-def fill(here: Ground, number: int, users: int) -> None:
-    """A backlog of views."""
+def fill(here: Ground, number: int, each: int) -> None:
+    """A backlog of so many views; `each`: of a visitor."""
     backlog.make(here.kafka.bootstrap, [READS, VIEWS, AGGREGATES, SESSIONS, letters_of(READS)], 4)
-    backlog.fill(here.kafka.bootstrap, READS, backlog.views(number, users, SECONDS))
+    backlog.fill_keyed(here.kafka.bootstrap, READS, backlog.views(number, each, SECONDS))
 
 
 def close(here: Ground) -> None:
