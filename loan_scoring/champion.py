@@ -69,7 +69,7 @@ class Champion:
 
     def _became(self, model: Model) -> None:
         before = self._model.version if self._model else None
-        log.info("champion", version=model.version, before=before, **model.scorecard.trained)
+        log.info("champion", version=model.version, before=before, trained=model.scorecard.trained.get("at"))
         self._model = model
 
     def _refuse(self, refused: dict[str, str]) -> None:

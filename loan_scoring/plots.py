@@ -84,3 +84,5 @@ def _groups(axes: Axes, told: Sequence[Reported]) -> None:
     places = [place + 0.4 - width / 2 for place in range(len(groups))]
     axes.set(title="Share at or above the cutoff, by group; dots: four fifths of the best", xticks=places)
     axes.set_xticklabels(groups)
+    if told and groups:
+        axes.legend(fontsize="x-small", loc="lower right")

@@ -22,11 +22,12 @@ class Reported:
 
 
 def reported(tallies: Mapping[tuple[date, str], Tally], card_of: CardOf) -> list[Reported]:
-    """The oldest day first."""
+    """The oldest day first, and of a day the version first that was trained first."""
     found = []
-    for (day, version), tally in sorted(tallies.items()):
+    for (day, version), tally in tallies.items():
         card = card_of(version)
         if card is not None:
             one = drift(tally, card)
-            found.append(Reported(day, version, one, findings(one), tally.histogram.tolist()))
-    return found
+            told = Reported(day, version, one, findings(one), tally.histogram.tolist())
+            found.append((day, card.trained.get("at", ""), version, told))
+    return [told for *_, told in sorted(found, key=lambda one: one[:3])]

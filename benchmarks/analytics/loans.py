@@ -95,7 +95,7 @@ class Loans:
             begun = time.monotonic()
             told = _ended([*SCORING, "day", str(self.batches)], environment).fields
             use = self.watch.use(begun, time.monotonic())
-        ratio = told["metadata"] / told["data"]
+        ratio = told["metadata_bytes"] / told["data_bytes"]
         self.goals += [
             Goal("files of a day at most 20", f"{told['files']}", told["files"] <= 20),
             Goal("metadata at most 2 × data", f"{ratio:.2f}", ratio <= 2),

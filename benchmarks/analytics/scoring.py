@@ -91,7 +91,13 @@ def _shape(session: SparkSession, lake: Lake, expected: int) -> dict[str, object
     folder = Path(urlparse(table.location()).path)
     size = {name: sum(one.stat().st_size for one in (folder / name).rglob("*") if one.is_file()) for name in _FOLDERS}
     files = len(table.inspect.data_files())
-    return {"files": files, "data": size["data"], "metadata": size["metadata"], "query": seconds, "rows": found}
+    return {
+        "files": files,
+        "data_bytes": size["data"],
+        "metadata_bytes": size["metadata"],
+        "query": seconds,
+        "rows": found,
+    }
 
 
 _FOLDERS = ("data", "metadata")
