@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from channel_stats.latest import Period
 from channel_stats.registry import Registry
+from channel_stats.schemas import versions
 from channel_stats.wire import Decoder, Told
 from pipeline.kafka.places import Place
 from pipeline.kafka.reading import Range, Read, read
@@ -35,6 +36,10 @@ class Reader:
     topics: Topics
     registry: Registry
     period: Period
+
+    def probe(self) -> None:
+        """Raises `Halted` where the registry is another one, which would know no schema of any record."""
+        self.registry.id_of(self.period.name, versions(self.period.name)[0])
 
     def pieces(self, stop: StopSignal, *, follow: bool = False) -> Iterator[Iterator[Item]]:
         """All that the topic holds now, each partition's in order; with `follow`, then what has come since, until

@@ -42,6 +42,7 @@ class Store:
     def run(self, stop: StopSignal, say: Callable[[int], object], *, follow: bool = False) -> Stored:
         """Until the topic's end, or `stop`; `say` hears how many records more are stored. Raises `PipelineError`."""
         self.tables.probe(notes=False)
+        self.reader.probe()
         stored = Stored()
         for piece in self.reader.pieces(stop, follow=follow):
             for some in chunks(piece, AT_ONCE):

@@ -23,17 +23,23 @@ class Heard:
     letters: Counter[str] = field(default_factory=Counter)
     batches: int = 0
     """Since it was started last, once it runs."""
-    runs: int = 0
+    begun: Counter[str] = field(default_factory=Counter)
+    """How often each of its flows has begun."""
 
     def hear(self, line: Line) -> None:
         """Take a line of the log into account."""
         if line["event"] == "running":
-            self.runs += 1
+            self.begun[line["flow"]] += 1
             self.batches = 0
         if line["event"] == "batch":
             self.batches += 1
             self.counts.update(line["counts"])
             self.letters.update(line["letters"])
+
+    @property
+    def runs(self) -> int:
+        """How often all that it has begun."""
+        return max(self.begun.values(), default=0)
 
     def __str__(self) -> str:
         kinds = {**self.counts, "letters": self.letters.total()}

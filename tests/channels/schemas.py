@@ -13,6 +13,9 @@ class Known:
     def __init__(self, schemas: dict[int, Schema]) -> None:
         self.schemas = schemas
 
+    def id_of(self, topic: str, schema: Schema) -> int:
+        return next(one for one, known in self.schemas.items() if known == schema)
+
     def schema(self, schema_id: int) -> Any:
         return self.schemas.get(schema_id)
 

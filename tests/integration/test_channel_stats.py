@@ -76,6 +76,10 @@ def test_a_kill_stores_and_a_schema_that_grows_end_in_what_was_harvested(stage: 
     assert sorted((letter.headers["reason"] or b"").decode() for letter in letters) == sorted(OTHERS.values())
     assert {letter.value for letter in letters} == OTHERS.keys()
     read_by_command(stage)
+    topics.delete(stage.bootstrap, ["yt_daily.letters"])
+    stage.registry = stage.registry.replace("/apis/ccompat/v7", "/apis/ccompat/v6/nothing")
+    stage.ended([*STORE, "yt_daily"], code=1)
+    assert stage.written("yt_daily.letters") == 0, "a wrong registry makes no letters of everything"
 
 
 @pytest.mark.soak

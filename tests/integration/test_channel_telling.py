@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -74,10 +75,11 @@ class Play:
         return Driver(self.client, yt.tables(self.schema, period), TOPIC, dict(since), self.random)
 
     def store(self, table: Period, source: Period, unread: int = 0) -> None:
-        """As `python -m channel_stats store` does."""
-        kafka = Topics(self.client)
-        reader = Reader(self.client, kafka, schemas.of(source.name), source)  # type: ignore[arg-type]
-        letters = Letters(self.client, kafka, source.name)
+        """As `python -m channel_stats store` does, in a process of its own: with a consumer that nobody else has."""
+        client = {**self.client, "client.id": uuid.uuid4().hex}
+        kafka = Topics(client)
+        reader = Reader(client, kafka, schemas.of(source.name), source)  # type: ignore[arg-type]
+        letters = Letters(client, kafka, source.name)
         stored = Store(reader, letters, yt.tables(self.schema, table)).run(StopSignal(), lambda _: None)
         assert (stored.unread, stored.lost) == (unread, 0)
 

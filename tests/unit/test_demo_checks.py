@@ -43,10 +43,11 @@ def test_what_the_service_tells_is_counted_and_batches_since_it_was_started_last
     heard = Heard()
     batch = {"event": "batch", "counts": {"accepted": 5, "corrected": 0}, "letters": {"late": 2}}
     assert str(heard) == "Spark is starting"
-    for line in ({"event": "running"}, batch, batch, {"event": "running"}, batch):
+    days, months = ({"event": "running", "flow": flow} for flow in ("days", "months"))
+    for line in (days, batch, months, batch, batch, days, months, batch):
         heard.hear(line)
-    assert (heard.runs, heard.batches, heard.letters) == (2, 1, Counter(late=6))
-    assert str(heard) == "15 accepted, 6 letters"
+    assert (heard.runs, heard.batches, heard.letters) == (2, 1, Counter(late=8))
+    assert str(heard) == "20 accepted, 8 letters"
 
 
 RECORD = Found("aapl", 0, 7, b"k", b"broken", 99, {})
