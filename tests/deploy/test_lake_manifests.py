@@ -7,12 +7,15 @@ from functools import cache
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
+from loan_scoring.settings import LoanSettings
 from page_views.settings import ViewSettings
 from pipeline.__main__ import app
+from pipeline.settings.group import SettingsGroup
 from tests.deploy.manifests import GIB, K8S, Manifest, bytes_of, kustomized, the
 from tests.deploy.test_manifests import VERSIONS
 
 OF_SPARK = {"SPARK_LOCAL_DIRS"}
+JOBS: dict[str, type[SettingsGroup]] = {"loan-scoring-tables": LoanSettings, "page-views-tables": ViewSettings}
 
 
 @cache
@@ -31,12 +34,14 @@ def test_kubernetes_takes_every_manifest(version: str) -> None:
         kubernetes_validate.validate(one, version, strict=True)
 
 
-def test_the_tables_of_the_page_views_are_maintained_each_hour_by_one_job_at_a_time() -> None:
-    spec = the("CronJob", "page-views-tables", manifests())["spec"]
+@pytest.mark.parametrize("job", JOBS)
+def test_tables_are_maintained_each_hour_by_one_job_at_a_time(job: str) -> None:
+    spec = the("CronJob", job, manifests())["spec"]
     assert spec["schedule"].split()[1:] == ["*"] * 4
     assert spec["concurrencyPolicy"] == "Forbid"
     assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] < 3600
-    (container,) = pod("page-views-tables")["containers"]
+    (container,) = pod(job)["containers"]
+    assert f"{container['args'][3]}-tables" == job
     assert container["args"][:3] == ["python", "-m", "pipeline"]
     service, command = container["args"][3:]
     commands = next(group for group in app().registered_groups if group.name == service).typer_instance
@@ -48,14 +53,18 @@ def test_the_tables_of_the_page_views_are_maintained_each_hour_by_one_job_at_a_t
     assert command in names
 
 
-def test_the_job_writes_nowhere_but_to_its_own_folder_and_knows_no_secret_by_itself() -> None:
-    spec = pod("page-views-tables")
+def test_jobs_do_not_begin_in_the_same_minute() -> None:
+    minutes = [the("CronJob", job, manifests())["spec"]["schedule"].split()[0] for job in JOBS]
+    assert len(set(minutes)) == len(JOBS)
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_the_job_writes_nowhere_but_to_its_own_folder_and_knows_no_secret_by_itself(job: str) -> None:
+    spec = pod(job)
     (container,) = spec["containers"]
     assert container["securityContext"]["readOnlyRootFilesystem"]
     assert [mount["mountPath"] for mount in container["volumeMounts"]] == ["/tmp"]
-    assert {variable["name"] for variable in container["env"]} <= {
-        *map(str.upper, ViewSettings.model_fields)
-    } | OF_SPARK
+    assert {variable["name"] for variable in container["env"]} <= {*map(str.upper, JOBS[job].model_fields)} | OF_SPARK
     assert [list(source) for source in container["envFrom"]] == [["configMapRef"], ["secretRef"]]
     limits = container["resources"]["limits"]
     assert bytes_of(limits["memory"]) >= 2 * GIB
