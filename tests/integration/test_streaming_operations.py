@@ -254,7 +254,7 @@ def test_the_first_groups_of_new_brokers_are_waited_for(tmp_path: Path) -> None:
         "from pipeline.kafka.lane import Row\n"
         "from pipeline.kafka.lanes import Lanes\n"
         "client = {'bootstrap.servers': sys.argv[1], 'log_level': 2}\n"
-        "lanes = Lanes('fresh', client, 'run', 1, frozenset(), {}, {('new', 0): 1}, False, False)\n"
+        "lanes = Lanes('fresh', client, 'run', 1, frozenset(), {'new': ''}, {('new', 0): 1}, False, False)\n"
         "print(lanes.write(0, [Row('new', b'k', b'v', 'new', 0, 0)]).rows)"
     )
     with broker(tmp_path / "kafka") as own:
