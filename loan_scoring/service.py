@@ -29,7 +29,6 @@ def service(settings: LoanSettings) -> Service:
 
     def prepare(session: SparkSession) -> None:
         lake.log_in(session)
-        lake.log_in(session)
         ensure(lake, [TABLE])
         ensure_view(lake, session)
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loan_scoring.commands.settled import RegistrySettings, run
+from loan_scoring.commands.telling import tell
 from pipeline.console.options import Json
 from pipeline.console.output import WrongUsage, answer, aside, table
 
 if TYPE_CHECKING:
-    from loan_scoring.model.evaluation import Evaluation
     from loan_scoring.model.sample import Sample
     from loan_scoring.registry import Model, Registry
 
@@ -63,7 +63,7 @@ def _train(
     if promote:
         registry.promote(version)
     what_next = "it is the champion now" if promote else f"python -m loan_scoring promote {version}"
-    _tell(version, trained.evaluation, as_json, f"version {version}: {what_next}")
+    tell(version, trained.evaluation, as_json, f"version {version}: {what_next}")
     return 0
 
 
@@ -91,7 +91,7 @@ def _evaluate(
 
     model = _model(Registry(settings.models), version)
     sample = _sample(settings, data, made, seed, drift)
-    _tell(model.version, evaluated(model.scorecard, model.challenger, sample), js, f"version {model.version}")
+    tell(model.version, evaluated(model.scorecard, model.challenger, sample), js, f"version {model.version}")
     return 0
 
 
@@ -203,25 +203,3 @@ def _needs_training() -> None:
         raise WrongUsage(
             "what trains models is not installed: pip install --require-hashes -r requirements-training.txt"
         )
-
-
-def _tell(version: str, evaluation: Evaluation, as_json: bool, *lines: str) -> None:
-    figures = table("figure", "value", whole=1)
-    for name, value in evaluation.figures.items():
-        figures.add_row(name.replace("_", " "), f"{value:,.0f}" if name == "loans" else f"{value:.4f}")
-    tenths = table("tenth of the scores", "loans", "foretold", "paid back", whole=1)
-    for number, one in enumerate(evaluation.tenths, 1):
-        tenths.add_row(str(number), f"{one.loans:,}", f"{one.foretold:.3f}", f"{one.paid:.3f}")
-    segments = table("segment", "loans", "AUC", "foretold", "paid back", "above the cutoff", whole=1)
-    for part in evaluation.segments:
-        auc = "" if part.auc is None else f"{part.auc:.3f}"
-        segments.add_row(
-            part.name, f"{part.loans:,}", auc, f"{part.foretold:.3f}", f"{part.paid:.3f}", f"{part.above:.3f}"
-        )
-    data = {
-        "version": version,
-        "figures": evaluation.figures,
-        "tenths": [one._asdict() for one in evaluation.tenths],
-        "segments": [one._asdict() for one in evaluation.segments],
-    }
-    answer(as_json, data, figures, tenths, segments, *lines)
