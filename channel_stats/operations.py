@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from channel_stats.settings import ChannelSettings, ReadSettings, StoreSettings
@@ -12,9 +14,12 @@ if TYPE_CHECKING:
 
 
 def _stats(settings: ChannelSettings) -> Service:
-    from channel_stats.stats import service
+    """With the registry among what is looked at: the service starts without it, and waits with its first batch."""
+    from channel_stats.registry import AWAY
+    from channel_stats.stats import registered, service
 
-    return service(settings)
+    found = service(settings)
+    return replace(found, needs=[*found.needs, (AWAY, partial(registered, settings))])
 
 
 COMMANDS: Final = (

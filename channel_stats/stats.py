@@ -16,7 +16,7 @@ from channel_stats.composing import registry_of
 from channel_stats.latest import DAILY, MONTHLY, Period
 from channel_stats.registry import Registry
 from channel_stats.schemas import newest
-from channel_stats.settings import ChannelSettings
+from channel_stats.settings import ChannelSettings, RegistrySettings
 from channel_stats.tables import AWAY, Tables
 from channel_stats.telling import FOUND, Find, Letters, Outcome, Tell
 from pipeline.mysql.database import Database
@@ -90,6 +90,13 @@ def probe(database: Database, prepare: Callable[[], object]) -> None:
         tables.probe()
         if collation := tables.folds():
             log.warning("channels may share rows", table=period.name, collation=collation, see="docs/channels.md")
+
+
+def registered(settings: RegistrySettings) -> None:
+    """Raises `Transient` while the registry is away, `Halted` where it does not know what the service writes."""
+    registry = registry_of(settings)
+    for period in (DAILY, MONTHLY):
+        registry.id_of(period.name, newest(period.name))
 
 
 def _flow(period: Period, length: float, database: Database, registry: Registry) -> Flow:

@@ -65,6 +65,7 @@ def test_a_kill_stores_and_a_schema_that_grows_end_in_what_was_harvested(stage: 
     running = [stage.store((*arguments, "--follow")) for arguments in STORES]
     stage.send(made)
     stage.finish()
+    stage.ended([sys.executable, "-m", "pipeline", "channel-stats", "check"])
     stage.until(lambda: not stage.differences())
     for store in running:
         store.stop()
