@@ -36,6 +36,10 @@ SKETCH: Final = 14
 WATCH: Final = 10.0
 """Seconds between two looks at the tables' state."""
 
+JVM: Final = "-XX:TieredStopAtLevel=1"
+"""The work is done in Python: of the JVM's 34 s of processor time for 200,000 views, 26 went into compiling plans for
+hours to come. Without that it takes 9 s."""
+
 _TIME: Final = "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
 
 
@@ -209,6 +213,7 @@ def service(settings: ViewSettings) -> Service:
         packages=["page_views"],
         needs=[("the lakehouse", lake.probe)] if lake else [],
         prepare=prepare,
+        jvm=JVM,
         finish=loader.take if loader else None,
         watch=(lambda told: Watch(loader, told)) if loader else None,
         watch_interval=WATCH,

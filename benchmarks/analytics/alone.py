@@ -15,7 +15,7 @@ from benchmarks.analytics.copying import COPIES
 from market.settings import TradeSettings
 from market.trades import READS, windows
 from page_views.names import READS as VIEWS
-from page_views.service import SKETCH
+from page_views.service import JVM, SKETCH
 from page_views.sessions import LENGTH
 from page_views.settings import ViewSettings
 from page_views.tasks import VIEW, in_time
@@ -51,7 +51,8 @@ def main() -> None:
     logs.configure()
     kind = sys.argv[1]
     settings = SETTINGS[kind].read(os.environ)
-    session = build_session("alone", ["market", "page_views"], settings.spark_sizes())
+    jvm = JVM if kind == "page-views" else ""
+    session = build_session("alone", ["market", "page_views"], settings.spark_sizes(), jvm=jvm)
     frame = records(session, settings, [VIEWS if kind == "page-views" else READS])
     if kind in SHAPES:
         writer = SHAPES[kind](frame).writeStream.format("noop").outputMode("append")

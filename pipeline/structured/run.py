@@ -95,6 +95,7 @@ class Engine:
             options,
             iam=settings.msk_region is not None,
             jars=service.jars,
+            jvm=service.jvm,
             allow_plaintext=settings.spark_allow_plaintext,
         )
         stop.listen()  # SparkContext has taken SIGINT

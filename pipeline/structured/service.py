@@ -142,11 +142,10 @@ class Service:
     `writes`: topics that it writes, letters aside; made where they are missing. `packages`: our own that its tasks
     import, `pipeline` aside. `needs`: what has to answer before it starts (name, probe), the brokers aside; a probe
     raises `Transient` while it does not. `prepare`: called once with the session, before the first query. `options`:
-    Spark's, on top of the engine's.
-    `jars`: sections of jars.lock that Spark needs, Kafka's aside. `finish`: called once all queries have ended, before
-    Spark does: what is still to be in effect then. It may raise `Transient` and `Halted`, and is called again.
-    `watch`: a look at what the service has done, taken beside the batches every
-    `watch_interval` seconds.
+    Spark's, on top of the engine's. `jvm`: options of JVMs, on top of the engine's. `jars`: sections of jars.lock that
+    Spark needs, Kafka's aside. `finish`: called once all queries have ended, before Spark does: what is still to be in
+    effect then. It may raise `Transient` and `Halted`, and is called again. `watch`: a look at what the service has
+    done, taken beside the batches every `watch_interval` seconds.
     """
 
     name: str
@@ -157,6 +156,7 @@ class Service:
     prepare: Callable[[SparkSession], None] | None = None
     options: Mapping[str, str] | None = None
     jars: Sequence[str] = ()
+    jvm: str = ""
     finish: Callable[[], object] | None = None
     watch: Callable[[Told], Poll] | None = None
     watch_interval: float = 60.0

@@ -38,9 +38,10 @@ def build_session(
     iam: bool = False,
     allow_plaintext: bool = False,
     jars: Sequence[str] = (),
+    jvm: str = "",
     folder: Path = JARS,
 ) -> SparkSession:
-    """The session, with `options` on top of ours. `jars`: further sections of jars.lock.
+    """The session, with `options` on top of ours. `jars`: further sections of jars.lock. `jvm`: further options.
 
     Raises `Fatal` where jars are not to be had.
     """
@@ -48,7 +49,11 @@ def build_session(
     found = sorted(str(file) for section in folders for file in section.glob("*.jar"))
     own = {"spark.jars": ",".join(found)} if found else {}
     context = build_context(
-        name, {*packages, "pipeline"}, {**DEFAULTS, **own, **options}, JVM_OPTIONS, allow_plaintext=allow_plaintext
+        name,
+        {*packages, "pipeline"},
+        {**DEFAULTS, **own, **options},
+        f"{JVM_OPTIONS} {jvm}".strip(),
+        allow_plaintext=allow_plaintext,
     )
     try:
         for needed in (CONNECTOR, *([IAM_LOGIN] if iam else [])):
