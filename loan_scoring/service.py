@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from loan_scoring.champion import Champion
 from loan_scoring.hive_view import ensure_view
@@ -19,6 +19,10 @@ from pipeline.structured.service import Flow, Service
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+JVM: Final = "-XX:TieredStopAtLevel=1"
+"""Compiling plans for hours to come took half of the processor time of the first batches, and later ones are no slower
+without: 8.5 s of the JVM's against 16.9 for the first 100,000 applications, 4.4 against 5.3 for the fourth."""
 
 
 def service(settings: LoanSettings) -> Service:
@@ -40,6 +44,7 @@ def service(settings: LoanSettings) -> Service:
         prepare=prepare,
         options=lake.options(),
         jars=lake.jars,
+        jvm=JVM,
         watch=lambda told: Watch(lake, registry, champion, told),
         watch_interval=settings.watch_interval,
     )

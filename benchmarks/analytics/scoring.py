@@ -19,6 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from loan_scoring.names import PREDICTIONS
 from loan_scoring.predictions import rows
 from loan_scoring.registry import Model, Registry
+from loan_scoring.service import JVM
 from loan_scoring.settings import LoanSettings
 from loan_scoring.table import KEY, TABLE
 from loan_scoring.tasks import GIVEN, READ, Read
@@ -113,7 +114,7 @@ def main() -> None:
     settings = LoanSettings.read(os.environ)
     lake = Lake.of(settings)
     session = build_session(
-        "scoring", ["loan_scoring", "producers"], {**settings.spark_sizes(), **lake.options()}, jars=lake.jars
+        "scoring", ["loan_scoring", "producers"], {**settings.spark_sizes(), **lake.options()}, jars=lake.jars, jvm=JVM
     )
     lake.log_in(session)
     champion = Registry(settings.models).promotions()[-1].version
