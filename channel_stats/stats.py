@@ -32,8 +32,8 @@ READS: Final = "yt_raw_harvest"
 OPTIONS: Final = {"spark.executorEnv.LD_PRELOAD": "libstdc++.so.6"}
 """For Python workers: they load pyarrow first, behind which the database's client finds no room for this library."""
 JVM: Final = "-XX:TieredStopAtLevel=1"
-"""The work is done in Python: what the JVM does is not worth compiling for hours to come. With it, 32 µs of processor time
-a harvest went into the JVM, without it 17 (`python -m benchmarks analytics channel-stats --messages 400000`)."""
+"""The work is done in Python: what the JVM does is not worth compiling for hours to come. With that, 32 µs of its time
+went into a harvest, without it 17 (`python -m benchmarks analytics channel-stats --messages 400000`)."""
 PLACE: Final = ("key", "value", "topic", "partition", "offset", "timestamp")
 
 log = structlog.get_logger()
