@@ -125,8 +125,8 @@ def played(play: Play, period: Period, rounds: int, chance: float) -> Deaths:
 
 def test_whatever_dies_and_wherever_days_end_the_same(bootstrap: str, schema: Schema) -> None:
     play = Play(bootstrap, schema, 1)
-    deaths = played(play, DAILY, 20, 0.06)
-    assert len(deaths.died_at) >= 2
+    deaths = played(play, DAILY, 12, 0.1)
+    assert deaths.died_at
     play.check(DAILY)
 
 
