@@ -115,6 +115,13 @@ def without_tls(database: Schema) -> Iterator[Schema]:
         yield Schema(servers.HERE, proxy.port, database.user, database.password, database.name)
 
 
+@pytest.fixture
+def own_moto() -> Iterator[str]:
+    """The URL of a moto of a test's own: once it holds tables of Glue, it can no longer tell all that it holds."""
+    with servers.moto() as endpoint:
+        yield endpoint.url
+
+
 @pytest.fixture(scope="session")
 def moto() -> Iterator[str]:
     """The URL of moto's server; its state is shared, so tests choose names of their own."""

@@ -203,6 +203,6 @@ def test_the_catalog_may_be_a_schema_of_mysql(spark: SparkSession, empty_schema:
     round_trip(spark, Lake(tmp_path.as_uri(), where, empty_schema.user, empty_schema.password))
 
 
-def test_the_catalog_may_be_glue_and_the_warehouse_s3(spark: SparkSession, moto: str) -> None:
-    boto3.client("s3", endpoint_url=moto).create_bucket(Bucket="lake")
-    round_trip(spark, Lake("s3://lake/warehouse", "glue", region="us-east-1", endpoint=moto))
+def test_the_catalog_may_be_glue_and_the_warehouse_s3(spark: SparkSession, own_moto: str) -> None:
+    boto3.client("s3", endpoint_url=own_moto).create_bucket(Bucket="lake")
+    round_trip(spark, Lake("s3://lake/warehouse", "glue", region="us-east-1", endpoint=own_moto))

@@ -178,13 +178,13 @@ def test_other_delimiters_are_read(place: Path) -> None:
     assert "1 rows taken over" in ran("takeover", str(old), "--yes", "--delimiter", r"\t")
 
 
-def test_where_the_catalog_is_glue_the_old_columns_are_a_view_of_glue_s_own(moto: str) -> None:
-    boto3.client("s3", endpoint_url=moto).create_bucket(Bucket="loans")
-    there = Lake("s3://loans/warehouse", "glue", region="us-east-1", endpoint=moto)
+def test_where_the_catalog_is_glue_the_old_columns_are_a_view_of_glue_s_own(own_moto: str) -> None:
+    boto3.client("s3", endpoint_url=own_moto).create_bucket(Bucket="loans")
+    there = Lake("s3://loans/warehouse", "glue", region="us-east-1", endpoint=own_moto)
     ensure(there, [TABLE])
     for _ in range(2):
         ensure_view(there, cast(SparkSession, None))
-    glue = boto3.client("glue", endpoint_url=moto)
+    glue = boto3.client("glue", endpoint_url=own_moto)
     database, _, name = HIVE_VIEW.partition(".")
     view = glue.get_table(DatabaseName=database, Name=name)["Table"]
     assert view["TableType"] == "VIRTUAL_VIEW"
