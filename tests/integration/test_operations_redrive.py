@@ -25,7 +25,8 @@ from tests.integration.small_bank import FIRST_CARD
 from tests.schema import Schema
 
 SHAPE = BankShape(400)
-MESSAGES = 11_500
+VOLUMES = [2_300, pytest.param(11_500, marks=pytest.mark.soak)]
+"""Messages: moto takes some ms to list a letter."""
 MONEY = {"transaction": 60, "card_transaction": 30, "loan_payment": 10}
 
 
@@ -81,10 +82,10 @@ def balances(bank: Operated) -> dict[int, str]:
 
 
 @pytest.fixture
-def two_banks(migrated: Schema, moto: str) -> Iterator[tuple[Operated, Operated]]:
+def two_banks(migrated: Schema, moto: str, messages: int) -> Iterator[tuple[Operated, Operated]]:
     """The same bank twice, reading the same stream."""
     stream = TestStream(moto)
-    put(stream.client, stream.name, islice(Traffic(1, SHAPE, odd=0.05, mix=MONEY), MESSAGES))
+    put(stream.client, stream.name, islice(Traffic(1, SHAPE, odd=0.05, mix=MONEY), messages))
     schemas = [migrated.copy(f"redrive_{name}") for name in ("good", "bad")]
     both = [Operated(schema, moto, stream) for schema in schemas]
     for operated in both:
@@ -98,9 +99,10 @@ def two_banks(migrated: Schema, moto: str) -> Iterator[tuple[Operated, Operated]
         schema.drop()
 
 
-@pytest.mark.timeout(900)  # moto takes some ms to list a letter
-def test_ten_thousand_redriven_letters_end_as_if_their_cause_had_never_been(
-    two_banks: tuple[Operated, Operated],
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("messages", VOLUMES)
+def test_thousands_of_redriven_letters_end_as_if_their_cause_had_never_been(
+    two_banks: tuple[Operated, Operated], messages: int
 ) -> None:
     good, bad = two_banks
     good.consume()
@@ -109,10 +111,10 @@ def test_ten_thousand_redriven_letters_end_as_if_their_cause_had_never_been(
     bad.schema.execute("DELETE FROM accounts")
     bad.consume()
     bad.schema.execute("INSERT INTO accounts SELECT * FROM kept")
-    assert count_letters(bad) - count_letters(good) > 10_000
+    assert count_letters(bad) - count_letters(good) > 0.85 * messages
 
     killed = bad.started("redrive")
-    while rows(bad) < 4_000:
+    while rows(bad) < messages // 3:
         assert killed.poll() is None, killed.communicate()
         time.sleep(0.005)
     killed.kill()
@@ -120,7 +122,7 @@ def test_ten_thousand_redriven_letters_end_as_if_their_cause_had_never_been(
     assert what_counts(tables(bad.schema)) != what_counts(tables(good.schema))
 
     resumed = bad.json("redrive", code=1)
-    assert resumed["settled"] + resumed["applied"] + rows(bad) > 10_000
+    assert resumed["settled"] + resumed["applied"] + rows(bad) > 0.85 * messages
     assert what_counts(tables(bad.schema)) == what_counts(tables(good.schema))
     left = {key: stored.letter.reason for key, stored in bad.letters().items()}
     assert left == {key: stored.letter.reason for key, stored in good.letters().items()}
