@@ -20,7 +20,7 @@ from channel_stats.settings import ChannelSettings, RegistrySettings
 from channel_stats.tables import AWAY, Tables
 from channel_stats.telling import FOUND, Find, Letters, Outcome, Tell
 from pipeline.mysql.database import Database
-from pipeline.structured.service import LETTER, Batch, Flow, Service
+from pipeline.structured.service import FOR_NOW, LETTER, Batch, Flow, Service
 from pipeline.structured.tasks import reports
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 READS: Final = "yt_raw_harvest"
 OPTIONS: Final = {"spark.executorEnv.LD_PRELOAD": "libstdc++.so.6"}
 """For Python workers: they load pyarrow first, behind which the database's client finds no room for this library."""
-JVM: Final = "-XX:TieredStopAtLevel=1"
+JVM: Final = FOR_NOW
 """The work is done in Python: what the JVM does is not worth compiling for hours to come. With that, 32 µs of its time
 went into a harvest, without it 17 (`python -m benchmarks analytics channel-stats --messages 400000`)."""
 PLACE: Final = ("key", "value", "topic", "partition", "offset", "timestamp")

@@ -36,7 +36,7 @@ from channel_stats.wire import encoder
 from pipeline.kafka.lane import Row
 from pipeline.kafka.lanes import Lanes, Written
 from pipeline.runtime.errors import Rejected
-from pipeline.structured.tasks import LETTERS, columns
+from pipeline.structured.tasks import LETTERS, columns, tuples
 
 FOUND: Final = "lane INT, channel STRING, span STRING, at BIGINT, subs INT, partition INT, offset BIGINT"
 """The latest counts that a task has found, and their lanes. One row without a channel says how many harvests it has
@@ -76,7 +76,7 @@ class Find:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         latest, harvests, others = Latest(), 0, 0
         for batch in batches:
-            for value, partition, offset in _tuples(batch):
+            for value, partition, offset in tuples(batch):
                 try:
                     harvest = read(value)
                 except Rejected:
@@ -133,7 +133,7 @@ class Letters:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             rows = []
-            for record in _tuples(batch):
+            for record in tuples(batch):
                 try:
                     read(record[1])
                 except Rejected as rejected:
@@ -144,14 +144,10 @@ class Letters:
 def _gathered(batches: Iterable[pa.RecordBatch]) -> tuple[Latest, int, int]:
     latest, harvests, others = Latest(), 0, 0
     for batch in batches:
-        for _, channel, span, at, subs, partition, offset in _tuples(batch):
+        for _, channel, span, at, subs, partition, offset in tuples(batch):
             if channel is None:
                 harvests += at
                 others += offset
             else:
                 latest.add(Key(channel, span), Placed(Count(at, subs), partition, offset))
     return latest, harvests, others
-
-
-def _tuples(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
-    return zip(*(column.to_pylist() for column in batch.columns), strict=True)

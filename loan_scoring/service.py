@@ -15,12 +15,12 @@ from loan_scoring.watch import Watch
 from pipeline.lake.errors import NAME
 from pipeline.lake.lake import Lake
 from pipeline.lake.table import ensure
-from pipeline.structured.service import Flow, Service
+from pipeline.structured.service import FOR_NOW, Flow, Service
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-JVM: Final = "-XX:TieredStopAtLevel=1"
+JVM: Final = FOR_NOW
 """Compiling plans for hours to come took half of the processor time of the first batches, and later ones are no slower
 without: 8.5 s of the JVM's against 16.9 for the first 100,000 applications, 4.4 against 5.3 for the fourth."""
 

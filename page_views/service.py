@@ -28,7 +28,7 @@ from page_views.tasks import READ, SEEN, TOLD, VIEW, WATERMARK, Read, Sessions, 
 from page_views.watch import Watch
 from pipeline.kafka.client import client_options
 from pipeline.lake.lake import Lake
-from pipeline.structured.service import Batch, Flow, Service
+from pipeline.structured.service import FOR_NOW, Batch, Flow, Service
 
 SKETCH: Final = 14
 """lgK of the sketches of users: 2 in 3 estimates are within 0.8 %."""
@@ -36,9 +36,9 @@ SKETCH: Final = 14
 WATCH: Final = 10.0
 """Seconds between two looks at the tables' state."""
 
-JVM: Final = "-XX:TieredStopAtLevel=1"
+JVM: Final = FOR_NOW
 """The work is done in Python: of the JVM's 34 s of processor time for 200,000 views, 26 went into compiling plans for
-hours to come. Without that it takes 9 s."""
+hours to come. Without that it takes 9 s (`python -m benchmarks analytics page-views --messages 200000`)."""
 
 _TIME: Final = "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
 

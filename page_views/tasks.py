@@ -15,7 +15,7 @@ from page_views.view import View, clean, read
 from page_views.view import told as as_json
 from pipeline.runtime.errors import Rejected
 from pipeline.structured.service import LETTER
-from pipeline.structured.tasks import LETTERS, columns
+from pipeline.structured.tasks import LETTERS, columns, tuples
 
 WATERMARK: Final = "page_views.watermark"
 """The property of a job that tells its tasks the batch's watermark, in ms."""
@@ -60,7 +60,7 @@ def in_time(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     watermark = int((context.getLocalProperty(WATERMARK) if context else None) or 0)
     for batch in batches:
         rows = []
-        for value, arrived, fault in _tuples(batch):
+        for value, arrived, fault in tuples(batch):
             try:
                 view = taken(value, arrived, fault, watermark)
             except Rejected:
@@ -90,7 +90,7 @@ class Read:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield columns([self._row(*row) for row in _tuples(batch)], LETTERS)
+            yield columns([self._row(*row) for row in tuples(batch)], LETTERS)
 
     def _row(
         self,
@@ -122,7 +122,7 @@ class Sessions:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows: list[tuple[Any, ...]] = []
-        for one in told((_seen(row) for batch in batches for row in _tuples(batch)), self.gap, self.until):
+        for one in told((_seen(row) for batch in batches for row in tuples(batch)), self.gap, self.until):
             rows.append(_row(one))
             if len(rows) == MOST:
                 yield columns(rows, _TOLD)
@@ -140,7 +140,3 @@ def _row(one: Told | Session) -> tuple[Any, ...]:
     if isinstance(one, Told):
         return (*one.seen, int(one.begins), None, None, None, None)
     return (*one.first, None, one.last, one.views, one.exit, one.closes)
-
-
-def _tuples(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
-    return zip(*(column.to_pylist() for column in batch.columns), strict=True)

@@ -15,12 +15,13 @@ from benchmarks.analytics.copying import COPIES
 from market.settings import TradeSettings
 from market.trades import READS, windows
 from page_views.names import READS as VIEWS
-from page_views.service import JVM, SKETCH
+from page_views.service import SKETCH
 from page_views.sessions import LENGTH
 from page_views.settings import ViewSettings
 from page_views.tasks import VIEW, in_time
 from pipeline.runtime import logs
 from pipeline.settings.analytics import AnalyticsSettings
+from pipeline.structured.service import FOR_NOW
 from pipeline.structured.session import build_session
 from pipeline.structured.source import kafka_options, records
 
@@ -51,7 +52,7 @@ def main() -> None:
     logs.configure()
     kind = sys.argv[1]
     settings = SETTINGS[kind].read(os.environ)
-    jvm = JVM if kind == "page-views" else ""
+    jvm = FOR_NOW if kind != "trades" else ""
     session = build_session("alone", ["market", "page_views"], settings.spark_sizes(), jvm=jvm)
     frame = records(session, settings, [VIEWS if kind == "page-views" else READS])
     if kind in SHAPES:

@@ -11,7 +11,7 @@ from pipeline.runtime import logs
 from pipeline.runtime.stopping import StopSignal
 from pipeline.settings.analytics import AnalyticsSettings
 from pipeline.structured.run import Engine
-from pipeline.structured.service import Batch, Flow, Service
+from pipeline.structured.service import FOR_NOW, Batch, Flow, Service
 
 COPIES = "stocks_copied"
 
@@ -26,7 +26,7 @@ def main() -> None:
     logs.configure()
     stop = StopSignal()
     stop.listen()
-    service = Service("copying", [Flow("copy", [READS], copy)], writes=[COPIES])
+    service = Service("copying", [Flow("copy", [READS], copy)], writes=[COPIES], jvm=FOR_NOW)
     Engine(AnalyticsSettings.read(os.environ), service).run(stop, until_caught_up=True)
     structlog.get_logger().info("ended")
 

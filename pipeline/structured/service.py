@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pipeline.observability.instruments import Instruments
     from pipeline.observability.polling import Poll
 
+FOR_NOW = "-XX:TieredStopAtLevel=1"
+"""What a service whose work is done in Python gives to `Service.jvm`: compiling plans for hours to come took longer."""
 RECORD = (
     "key BINARY, value BINARY, topic STRING, partition INT, offset BIGINT, timestamp TIMESTAMP, "
     "headers ARRAY<STRUCT<key: STRING, value: BINARY>>"

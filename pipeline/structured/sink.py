@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa  # type: ignore[import-untyped]
 from pyspark.sql import functions as sql
 
 from pipeline.kafka.lane import Row
 from pipeline.kafka.lanes import Lanes, Written
-from pipeline.structured.tasks import reports
+from pipeline.structured.tasks import reports, tuples
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -53,7 +53,7 @@ class ToTopic:
 
     def _rows(self, batches: Iterator[pa.RecordBatch]) -> Iterator[Row]:
         for batch in batches:
-            for key, value, topic, partition, offset in _tuples(batch):
+            for key, value, topic, partition, offset in tuples(batch):
                 yield Row(self.topic, key, value, topic, partition, offset)
 
 
@@ -68,10 +68,6 @@ class Anywhere:
 
     def _rows(self, batches: Iterator[pa.RecordBatch]) -> Iterator[Row]:
         for batch in batches:
-            for to, headers, kind, key, value, topic, partition, offset in _tuples(batch):
+            for to, headers, kind, key, value, topic, partition, offset in tuples(batch):
                 pairs = [(header["key"], header["value"]) for header in headers]
                 yield Row(to, key, value, topic, partition, offset, pairs, kind)
-
-
-def _tuples(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
-    return zip(*(column.to_pylist() for column in batch.columns), strict=True)

@@ -41,6 +41,11 @@ def columns(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatc
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
+def tuples(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
+    """The rows of a task's batch."""
+    return zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
 def reports(frame: DataFrame, work: Callable[[int, Iterator[pa.RecordBatch]], T]) -> list[T]:
     """What `work` returns for each partition: it is given the partition's number and rows, and has to be picklable.
 
