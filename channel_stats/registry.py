@@ -23,6 +23,7 @@ from channel_stats.schemas import Schema, subject, versions
 from pipeline.runtime.errors import Halted, PipelineError, Transient, waiting_for
 
 AWAY: Final = "the schema registry"
+UNREGISTERED: Final = "the registration of a schema"
 LEVEL: Final = "FULL_TRANSITIVE"
 """Every version can be read by who knows any other one."""
 PATIENCE: Final = 10.0
@@ -53,10 +54,11 @@ class Registry:
 
     def id_of(self, topic: str, schema: Schema) -> int:
         """The id of a schema that is registered for a topic. Raises `Halted` while it is not."""
-        answer = self._ask("POST", f"/subjects/{subject(topic)}", {"schema": json.dumps(schema)})
-        if answer is None:
-            raise Halted(f"{AWAY} does not know the schema of {topic}: run `{COMMAND}`")
-        return int(answer["id"])
+        with waiting_for(UNREGISTERED):
+            answer = self._ask("POST", f"/subjects/{subject(topic)}", {"schema": json.dumps(schema)})
+            if answer is None:
+                raise Halted(f"{AWAY} does not know the schema of {topic}: run `{COMMAND}`")
+            return int(answer["id"])
 
     def register(self, topic: str) -> list[int]:
         """Register every version of a topic's schema that is missing, in their order; the ids of all.
@@ -87,10 +89,6 @@ class Registry:
         path = f"/compatibility/subjects/{subject(topic)}/versions"
         answer = self._ask("POST", path, {"schema": json.dumps(schema)})
         return answer is None or bool(answer["is_compatible"])
-
-    def probe(self) -> None:
-        """Raises `Transient` while it is away."""
-        self._ask("GET", "/subjects")
 
     def _ask(self, method: str, path: str, content: object = None) -> Any:
         """Its answer; None where there is no such thing."""

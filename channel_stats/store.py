@@ -42,8 +42,9 @@ class Store:
     def run(self, stop: StopSignal, say: Callable[[int], object], *, follow: bool = False) -> Stored:
         """Until the topic's end, or `stop`; `say` hears how many records more are stored. Raises `PipelineError`."""
         self.tables.probe(notes=False)
-        self.reader.probe()
         stored = Stored()
+        if not self.reader.answers(stop, follow=follow):
+            return stored
         for piece in self.reader.pieces(stop, follow=follow):
             for some in chunks(piece, AT_ONCE):
                 self._take(some, stored)

@@ -25,8 +25,8 @@ from tests.servers import ROOT
 
 WITHIN: Final = 240.0
 TABLES: Final = ("yt_daily", "yt_monthly")
-SERVICE: Final = [sys.executable, str(ROOT / "stream_analytics.py"), "channel-stats"]
-STORE: Final = [sys.executable, "-m", "channel_stats", "store"]
+SERVICE: Final = (sys.executable, "stream_analytics.py", "channel-stats")
+COMMANDS: Final = (sys.executable, "-m", "channel_stats")
 STORES: Final = (("yt_daily",), ("yt_monthly",), ("yt_monthly", "--from", "yt_daily"))
 
 
@@ -34,13 +34,15 @@ STORES: Final = (("yt_daily",), ("yt_monthly",), ("yt_monthly", "--from", "yt_da
 class Stage:
     """`registry`: its URL. `processes`: all that were started here, to be ended with the test.
 
-    `foreign`: values of `yt_daily` that others have written. `stored`: harvests that those amount to.
+    `project`: where the programs are, which a deployment changes. `foreign`: values of `yt_daily` that others have
+    written. `stored`: harvests that those amount to.
     """
 
     folder: Path
     bootstrap: str
     registry: str
     schema: Schema
+    project: Path = ROOT
     processes: list[Process] = field(default_factory=list)
     sent: list[Made] = field(default_factory=list)
     foreign: list[bytes] = field(default_factory=list)
@@ -64,12 +66,16 @@ class Stage:
     def driver(self, checkpoint: str = "checkpoint", **more: str) -> Process:
         return self._started("driver", SERVICE, self.environment(checkpoint, **more))
 
+    def command(self, *arguments: str) -> Process:
+        """`python -m channel_stats`, which goes on until it is stopped."""
+        return self._started("command", [*COMMANDS, *arguments], self.environment())
+
     def store(self, arguments: Sequence[str]) -> Process:
-        return self._started("store", [*STORE, *arguments], self.environment())
+        return self.command("store", *arguments)
 
     def _started(self, name: str, command: Sequence[str], environment: dict[str, str]) -> Process:
         log = self.folder / f"{name}{len(self.processes)}.log"
-        made = Process(name, command, log, log.exists, environment, ROOT)
+        made = Process(name, command, log, log.exists, environment, self.project)
         self.processes.append(made)
         made.start()
         return made
@@ -81,7 +87,12 @@ class Stage:
     def ended(self, command: Sequence[str], environment: dict[str, str] | None = None, code: int = 0) -> str:
         """Run to the end; what it printed."""
         done = subprocess.run(
-            command, cwd=ROOT, env=environment or self.environment(), capture_output=True, timeout=WITHIN, text=True
+            command,
+            cwd=self.project,
+            env=environment or self.environment(),
+            capture_output=True,
+            timeout=WITHIN,
+            text=True,
         )
         assert done.returncode == code, (done.stdout + done.stderr)[-3000:]
         return done.stdout
@@ -102,9 +113,13 @@ class Stage:
         client = admin(self.bootstrap)
         return len(topics.read(self.bootstrap, topic)) if topic in client.list_topics(timeout=10).topics else 0
 
+    def says(self, process: Process, text: str) -> bool:
+        """Whether its log has the text."""
+        return text in process.log.read_text(errors="replace")
+
     def events(self, driver: Process) -> list[dict[str, object]]:
         lines = driver.log.read_text(errors="replace").splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        return [json.loads(line) for line in lines if line.startswith("{") and '"event"' in line]
 
     def has_ended(self, driver: Process) -> bool:
         """Whether it says so: by itself, since another one has taken over, say."""
@@ -132,6 +147,11 @@ class Stage:
         if (found := Counter(letter.value for letter in letters)) != broken:
             lines.append(f"letters: {found - broken} too many, {broken - found} too few")
         return lines
+
+    def told_by(self, reader: Process) -> list[dict[str, object]]:
+        """The records that `read` has told."""
+        lines = reader.log.read_text(errors="replace").splitlines()
+        return [json.loads(line) for line in lines if line.startswith('{"yt_channel_id"')]
 
     def close(self) -> None:
         for process in self.processes:

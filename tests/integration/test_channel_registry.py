@@ -98,10 +98,10 @@ def test_compatibility_is_with_all_versions_and_not_with_the_last_alone(
 
 def test_a_registry_that_is_away_or_is_none_says_so(url: str) -> None:
     with pytest.raises(Transient, match="the schema registry does not answer") as raised:
-        Registry(f"http://{HERE}:1/apis").probe()
+        Registry(f"http://{HERE}:1/apis").schema(1)
     assert raised.value.waits_for == "the schema registry"
     with pytest.raises(Halted, match="look at SCHEMA_REGISTRY_URL"):
-        Registry(url.replace("/apis/ccompat/v7", "/ui/#")).probe()
+        Registry(url.replace("/apis/ccompat/v7", "/ui/#")).schema(1)
 
 
 def test_the_command_registers_both_and_says_where_the_trouble_is(url: str) -> None:

@@ -94,10 +94,38 @@ def test_what_is_no_harvest_says_why(written: bytes | None, reason: str, field: 
     assert (raised.value.reason, raised.value.detail) == (reason, field)
 
 
+REASONS = {
+    "no value": "no_value",
+    "empty": "empty",
+    "not UTF-8": "not_utf8",
+    "not JSON": "not_json",
+    "a list": "not_an_object",
+    "no moment": "missing_field",
+    "a moment of text": "bad_timestamp",
+    "a moment of 0": "wrong_type",
+    "the 31st of June": "bad_timestamp",
+    "an empty channel": "no_channel",
+    "no channel": "missing_field",
+    "a channel of 101 characters": "text_too_long",
+    "half a character": "bad_text",
+    "subs below zero": "out_of_range",
+    "subs of 2^31": "out_of_range",
+    "subs as text": "wrong_type",
+    "subs with an exponent": "wrong_type",
+    "subs with a point": "wrong_type",
+    "subs that are true": "wrong_type",
+    "no subs": "missing_field",
+}
+"""What the producer calls broken, and what it is called as a letter."""
+
+
 def test_what_the_producer_calls_unusual_is_read_as_the_same_and_what_it_calls_broken_is_not() -> None:
     harvest = produced.Harvest("🎬 films", AT, 7)
     for name, written in produced.UNUSUAL:
         assert read(written(harvest)) == Harvest("🎬 films", AT, 7), name
+    reasons = {}
     for name, broken in produced.BROKEN:
-        with pytest.raises(Rejected):
+        with pytest.raises(Rejected) as raised:
             pytest.fail(f"{name}: {read(broken(harvest))}")
+        reasons[name] = raised.value.reason
+    assert reasons == REASONS
