@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from pipeline.console.application import application
 from pipeline.console.output import aside, progress
 from pipeline.console.process import exit_code
 from pipeline.runtime.stopping import StopSignal
@@ -22,14 +23,7 @@ Settings are environment variables (docs/settings.md). Every command may be run 
 beside itself, and again after whatever went wrong. SIGTERM and Ctrl-C end it with 0. Exit codes: 0 done, or stopped; 1
 could not go on, or something could not be read (a line says what); 2 wrong settings or usage.
 """
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help=HELP,
-)
+app = application(HELP)
 Follow = Annotated[bool, typer.Option("--follow", help="Go on with what comes, until Ctrl-C.")]
 
 

@@ -18,7 +18,7 @@ from channel_stats.registry import Registry
 from channel_stats.schemas import newest
 from channel_stats.settings import ChannelSettings, RegistrySettings
 from channel_stats.tables import AWAY, Tables
-from channel_stats.telling import FOUND, Find, Letters, Outcome, Tell
+from channel_stats.telling import FOUND, Find, Outcome, Reject, Tell
 from pipeline.mysql.database import Database
 from pipeline.structured.service import FOR_NOW, LETTER, Batch, Flow, Service
 from pipeline.structured.tasks import reports
@@ -109,4 +109,4 @@ def _flow(period: Period, length: float, database: Database, registry: Registry)
 
 
 def _letters(records: DataFrame) -> DataFrame:
-    return records.select(*PLACE).mapInArrow(Letters(), LETTER)
+    return records.select(*PLACE).mapInArrow(Reject(), LETTER)

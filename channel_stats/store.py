@@ -6,11 +6,11 @@ killed, and several may at once. The notes of what the topic has told are not to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from channel_stats.latest import Count, Key, Period
+from channel_stats.latest import Latest
 from channel_stats.letters import Letters, Unread
 from channel_stats.reading import Item, Reader
 from channel_stats.tables import Tables
@@ -52,20 +52,12 @@ class Store:
         return stored
 
     def _take(self, some: Sequence[Item], stored: Stored) -> None:
-        told = [item.told for item in some if item.told is not None]
-        counts = latest(self.tables.period, ((one.key.channel, one.latest) for one in told))
-        stored.lost += self.tables.put(counts.items())
+        latest = Latest()
+        for item in some:
+            if item.told is not None:
+                latest.harvested(self.tables.period, item.told.harvest, item.record.partition, item.record.offset)
+        stored.lost += self.tables.put(latest.counts())
         unread = [Unread(item.record, item.rejected) for item in some if item.rejected is not None]
         stored.letters += self.letters.write(unread)
-        stored.records += len(told)
+        stored.records += len(some) - len(unread)
         stored.unread += len(unread)
-
-
-def latest(period: Period, counts: Iterable[tuple[str, Count]]) -> dict[Key, Count]:
-    """The latest of counts of channels, by the days or months that they fall into."""
-    found: dict[Key, Count] = {}
-    for channel, count in counts:
-        key = Key(channel, period.span(count.at))
-        if key not in found or count > found[key]:
-            found[key] = count
-    return found

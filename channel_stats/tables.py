@@ -1,9 +1,8 @@
 """The table of a period, and beside it the notes on what its topic has told: both only go forward.
 
 Rows are written set by set, in the order of their keys: who comes at the same time waits, and finds what the other one
-wrote. A row takes a count that is greater than its own, by moment and then by subscribers, and no other: so it is the
-same whoever writes, in whichever order and however often. `subs` is assigned before `harvest_ts`, which it is compared
-by.
+wrote. A row takes what is newer than its own and nothing else (`statements.py`): so it is the same whoever writes, in
+whichever order and however often.
 
 The notes (`<table>_told`) are of the service alone, by the bytes of the channel's name. What is in a table that anybody
 may write does not say what is in the topic; a row there may come from its Avro, or from another service.
@@ -23,6 +22,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from channel_stats import statements
 from channel_stats.latest import Count, Key, Period, moment
 from pipeline.mysql.database import Database, Lane, RowRefused, Transaction, connections, translated
 from pipeline.runtime.errors import Fatal, Transient, waiting_for
@@ -40,39 +40,6 @@ LANES: Final = 2
 Row = tuple[Key, Count]
 T = TypeVar("T")
 
-_TAKEN: Final = (
-    "INSERT INTO `{table}` (channel, `{span}`, harvest_ts, subs) "
-    "SELECT {channel}, n.span, n.at, n.subs FROM JSON_TABLE(%s, '$[*]' COLUMNS (channel {kind} PATH '$[0]', "
-    "span VARCHAR(10) PATH '$[1]', at DATETIME PATH '$[2]', subs INT PATH '$[3]')) AS n "
-    "ON DUPLICATE KEY UPDATE "
-    "subs = IF({same} AND (`{table}`.harvest_ts IS NULL OR n.at > `{table}`.harvest_ts "
-    "OR n.at = `{table}`.harvest_ts AND n.subs > COALESCE(`{table}`.subs, -1)), n.subs, `{table}`.subs), "
-    "harvest_ts = IF({same}, GREATEST(COALESCE(`{table}`.harvest_ts, n.at), n.at), `{table}`.harvest_ts)"
-)
-_TOLD: Final = (
-    "SELECT STRAIGHT_JOIN t.channel, t.span, t.harvest_ts, t.subs "
-    "FROM (SELECT UNHEX(n.channel) AS channel, n.span FROM JSON_TABLE(%s, '$[*]' COLUMNS ("
-    "channel VARCHAR(800) CHARACTER SET ascii PATH '$[0]', "
-    "span VARCHAR(10) CHARACTER SET ascii PATH '$[1]')) AS n) AS wanted STRAIGHT_JOIN "
-    "`{table}` AS t FORCE INDEX (PRIMARY) ON t.channel = wanted.channel AND t.span = wanted.span"
-)
-_UNIQUE: Final = (
-    "SELECT index_name AS name FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = %s "
-    "AND non_unique = 0 GROUP BY index_name "
-    "HAVING COUNT(*) = 2 AND SUM(column_name IN ('channel', %s) AND sub_part IS NULL) = 2"
-)
-_FOLDED: Final = (
-    "SELECT COUNT(*) FROM JSON_TABLE(%s, '$[*]' COLUMNS (channel VARCHAR(100) CHARACTER SET utf8mb4 PATH '$[0]', "
-    "span VARCHAR(10) PATH '$[1]')) AS n STRAIGHT_JOIN `{table}` "
-    "ON `{table}`.channel = CONVERT(n.channel USING {characters}) COLLATE {collation} AND `{table}`.`{span}` = n.span "
-    "WHERE NOT {same}"
-)
-_COLLATION: Final = (
-    "SELECT character_set_name, collation_name FROM information_schema.columns "
-    "WHERE table_schema = DATABASE() AND table_name = %s AND column_name = 'channel'"
-)
-EXACT: Final = frozenset({"utf8mb4_0900_bin", "utf8mb4_nopad_bin"})
-"""Collations in which no two channels are one; those of the tables that the migrations make."""
 _json: Final = msgspec.json.Encoder()
 _folding: dict[tuple[Database, str], tuple[str, str] | None] = {}
 """Characters and collation of a table's channels, where two of them may be one; None where not."""
@@ -84,11 +51,6 @@ class Tables:
 
     database: Database
     period: Period
-
-    @property
-    def notes(self) -> str:
-        """The table of what the topic has told."""
-        return f"{self.period.name}_told"
 
     def told(self, keys: Iterable[Key]) -> dict[Key, Count]:
         """What the topic has told last of these, as far as it has."""
@@ -114,11 +76,14 @@ class Tables:
 
     def probe(self, *, notes: bool = True) -> None:
         """Raises `Fatal` where a table is missing, or rows are not unique in it. `notes`: whether they are needed."""
-        needed = ((self.period.name, self.period.column), *([(self.notes, "span")] if notes else []))
+        needed = (
+            (self.period.name, self.period.column),
+            *([(statements.notes_of(self.period), "span")] if notes else []),
+        )
         with waiting_for(AWAY), closing(self.database.connect()) as connection, closing(connection.cursor()) as cursor:
             for table, span in needed:
                 with translated():
-                    cursor.execute(_UNIQUE, (table, span))
+                    cursor.execute(statements.UNIQUE, (table, span))
                     unique = cursor.fetchall()
                 if not unique:
                     raise Fatal(
@@ -138,7 +103,7 @@ class Tables:
 
     def _asked(self, lane: Lane, wanted: Sequence[tuple[str, str]]) -> list[tuple[Any, ...]]:
         with lane.transaction() as transaction:
-            return transaction.query(_TOLD.format(table=self.notes), (_written(wanted),))
+            return transaction.query(statements.told(self.period), (_written(wanted),))
 
     def _put(self, lane: Lane, rows: Sequence[Row], told: bool) -> int:
         try:
@@ -153,7 +118,7 @@ class Tables:
 
     def _took(self, lane: Lane, rows: Sequence[Row], told: bool) -> int:
         with lane.transaction() as transaction:
-            transaction.execute(self._take, (_counts(rows),))
+            transaction.execute(statements.take(self.period), (_counts(rows),))
             if told:
                 self._note(transaction, rows)
             lost = self._folded(transaction, rows)
@@ -166,34 +131,14 @@ class Tables:
             transaction.commit()
 
     def _note(self, transaction: Transaction, rows: Sequence[Row]) -> None:
-        sql = _TAKEN.format(
-            table=self.notes,
-            span="span",
-            channel="UNHEX(n.channel)",
-            kind="VARCHAR(800) CHARACTER SET ascii",
-            same="TRUE",
-        )
-        transaction.execute(sql, (_counts(rows, in_hex=True),))
-
-    @property
-    def _take(self) -> str:
-        """The same channel is one of the same bytes, whatever the table's collation takes for one."""
-        table = self.period.name
-        kind = "VARCHAR(100) CHARACTER SET utf8mb4"
-        return _TAKEN.format(table=table, span=self.period.column, channel="n.channel", kind=kind, same=self._same)
-
-    @property
-    def _same(self) -> str:
-        return f"CAST(CONVERT(`{self.period.name}`.channel USING utf8mb4) AS BINARY) = CAST(n.channel AS BINARY)"
+        transaction.execute(statements.note(self.period), (_counts(rows, in_hex=True),))
 
     def _folded(self, transaction: Transaction, rows: Sequence[Row]) -> int:
         """How many of these have no row of their own, since another channel has it."""
         found = self._collation(transaction)
         if found is None:
             return 0
-        names = {"table": self.period.name, "span": self.period.column, "same": self._same}
-        sql = _FOLDED.format(characters=found[0], collation=found[1], **names)
-        ((number,),) = transaction.query(sql, (_counts(rows),))
+        ((number,),) = transaction.query(statements.folded(self.period, *found), (_counts(rows),))
         return int(number)
 
     def _looked(self, lane: Lane) -> tuple[str, str] | None:
@@ -204,8 +149,8 @@ class Tables:
         """Characters and collation of the table's channels, unless no two of them can be one."""
         known = self.database, self.period.name
         if known not in _folding:
-            ((characters, collation),) = transaction.query(_COLLATION, (self.period.name,))
-            is_exact = collation is None or _text(collation) in EXACT
+            ((characters, collation),) = transaction.query(statements.COLLATION, (self.period.name,))
+            is_exact = collation is None or _text(collation) in statements.EXACT
             _folding[known] = None if is_exact else (_text(characters), _text(collation))
         return _folding[known]
 

@@ -41,8 +41,8 @@ from pipeline.structured.tasks import LETTERS, columns, tuples
 FOUND: Final = "lane INT, channel STRING, span STRING, at BIGINT, subs INT, partition INT, offset BIGINT"
 """The latest counts that a task has found, and their lanes. One row without a channel says how many harvests it has
 read (`at`), and how many records that are none (`offset`)."""
-MOST: Final = 5_000
-"""Rows that are told at once."""
+AT_ONCE: Final = 5_000
+"""Rows that are handed on at once."""
 
 _FOUND: Final = pa.schema(
     [
@@ -85,8 +85,8 @@ class Find:
                     harvests += 1
                     latest.harvested(self.period, harvest, partition, offset)
         rows = [self._row(key, placed) for key, placed in latest.items()]
-        for first in range(0, len(rows), MOST):
-            yield columns(rows[first : first + MOST], _FOUND)
+        for first in range(0, len(rows), AT_ONCE):
+            yield columns(rows[first : first + AT_ONCE], _FOUND)
         yield columns([(0, None, None, harvests, None, None, others)], _FOUND)
 
     def _row(self, key: Key, placed: Placed) -> tuple[Any, ...]:
@@ -127,7 +127,7 @@ class Tell:
             yield Row(period.name, key.channel.encode(), encode(key, placed.latest), *place)
 
 
-class Letters:
+class Reject:
     """The letters among records (columns of `service.RECORD` without headers)."""
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

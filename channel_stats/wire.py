@@ -25,7 +25,7 @@ import fastavro
 from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException, UnknownType
 
-from channel_stats.harvest import LONGEST, MOST, NO_CHANNEL, NO_VALUE, seconds
+from channel_stats.harvest import LONGEST, MOST, NO_CHANNEL, NO_VALUE, Harvest, seconds
 from channel_stats.latest import Count, Key, Period, moment
 from channel_stats.schemas import Schema, newest
 from pipeline.messages.fields import TEXT_TOO_LONG
@@ -40,16 +40,15 @@ Schemas = Callable[[int], Schema | None]
 
 
 class Told(NamedTuple):
-    """What a value says: all its fields, and what they mean."""
+    """What a value says: all its fields, and the harvest that they mean."""
 
     fields: dict[str, Any]
-    key: Key
-    latest: Count
+    harvest: Harvest
 
 
-def encoder(period: Period, newest: Schema, schema_id: int) -> Callable[[Key, Count], bytes]:
-    """Writes values by the newest schema of the period's topic, whose id is given."""
-    schema = fastavro.parse_schema(newest)
+def encoder(period: Period, schema: Schema, schema_id: int) -> Callable[[Key, Count], bytes]:
+    """Writes values of the period's topic by this schema, whose id is given."""
+    parsed = fastavro.parse_schema(schema)
     header = MAGIC + schema_id.to_bytes(4, "big")
 
     def encode(key: Key, count: Count) -> bytes:
@@ -61,7 +60,7 @@ def encoder(period: Period, newest: Schema, schema_id: int) -> Callable[[Key, Co
             period.field: key.span,
             "subs": count.subs,
         }
-        fastavro.schemaless_writer(buffer, schema, said)
+        fastavro.schemaless_writer(buffer, parsed, said)
         return buffer.getvalue()
 
     return encode
@@ -114,10 +113,10 @@ class Decoder:
             raise Rejected(TEXT_TOO_LONG, "yt_channel_id")
         if not 0 <= subs <= MOST:
             raise Rejected("wrong_value", "subs")
-        count = Count(seconds(at), subs)
-        if fields[self._period.field] != self._period.span(count.at):
+        harvest = Harvest(channel, seconds(at), subs)
+        if fields[self._period.field] != self._period.span(harvest.at):
             raise Rejected("wrong_value", self._period.field)
-        return Told(fields, Key(channel, fields[self._period.field]), count)
+        return Told(fields, harvest)
 
 
 def _parsed(schemas: Schemas, schema_id: int) -> Schema | None:

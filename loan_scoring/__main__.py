@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import typer
-
 from loan_scoring.commands.models import card, evaluate, promote, train, versions
 from loan_scoring.commands.tables import report, table, takeover
+from pipeline.console.application import application
 
 PROGRAM = "python -m loan_scoring"
 HELP = """\
@@ -18,14 +17,7 @@ settings or usage.
 """
 COMMANDS = {"Models": (train, evaluate, versions, card, promote), "Scores": (report, table, takeover)}
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help=HELP,
-)
+app = application(HELP)
 for heading, commands in COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=heading)(command)

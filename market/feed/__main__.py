@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from pipeline.console.application import application
 from pipeline.console.process import exit_code
 from pipeline.runtime.stopping import StopSignal
 
@@ -21,14 +22,7 @@ every command may be run at any time, and again after whatever went wrong. SIGTE
 0 done, or stopped; 1 could not go on (a line says why); 2 wrong settings or usage.
 """
 CLOSE = "close"
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help=HELP,
-)
+app = application(HELP)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from typing import Any
 
 import typer
 
+from pipeline.console.application import application
 from pipeline.console.output import WrongUsage
 from pipeline.runtime import logs
 from pipeline.runtime.errors import PipelineError, Transient
@@ -53,9 +54,9 @@ class ServiceCommands:
 
 def command_line(services: Sequence[ServiceCommands], others: Sequence[type[SettingsGroup]] = ()) -> typer.Typer:
     """The whole of it. `others`: settings of programs that have no commands."""
-    app = _typer(HELP)
+    app = application(HELP)
     for service in services:
-        under = _typer(f"{service.summary}\n\n{HOW}") if service.name else app
+        under = application(f"{service.summary}\n\n{HOW}") if service.name else app
         under.callback()(_remembered(service))
         for heading, commands in service.commands.items():
             for command in commands:
@@ -99,17 +100,6 @@ def _code(service: ServiceCommands, action: Callable[[Any], int], command: str, 
 def _said(line: str, code: int) -> int:
     sys.stderr.write(f"{line}\n")
     return code
-
-
-def _typer(text: str) -> typer.Typer:
-    return typer.Typer(
-        no_args_is_help=True,
-        rich_markup_mode="markdown",
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-        help=text,
-    )
 
 
 def _remembered(service: ServiceCommands) -> Callable[[typer.Context], None]:

@@ -9,17 +9,15 @@ from typing import Any
 import fastavro
 import pytest
 
+from channel_stats.harvest import Harvest
 from channel_stats.latest import DAILY, MONTHLY, Count, Key
 from channel_stats.schemas import FOLDER, Schema, newest
 from channel_stats.wire import Decoder, encoder
 from pipeline.runtime.errors import Rejected
+from tests.channels.next_version import GROWN
 
 AT = 1_501_639_200
 KEY, COUNT = Key("caf\u00e9 🎬", "2017-08-02"), Count(AT, 1947)
-GROWN: Schema = {
-    **newest("yt_daily"),
-    "fields": [*newest("yt_daily")["fields"], {"name": "views", "type": "long", "default": -1}],
-}
 FOREIGN: Schema = {"type": "record", "name": "other", "fields": [{"name": "subs", "type": "int"}]}
 PARTLY: Schema = {**newest("yt_daily"), "fields": newest("yt_daily")["fields"][:3]}
 SCHEMAS: dict[int, Any] = {1: newest("yt_daily"), 2: GROWN, 3: FOREIGN, 4: PARTLY, 5: {"type": "string"}, 6: {"bad": 1}}
@@ -33,8 +31,8 @@ def written(schema_id: int, **fields: object) -> bytes:
 
 
 def read(value: bytes | None) -> tuple[Key, Count]:
-    told = Decoder(DAILY, SCHEMAS.get).decode(value)
-    return told.key, told.latest
+    harvest = Decoder(DAILY, SCHEMAS.get).decode(value).harvest
+    return Key(harvest.channel, DAILY.span(harvest.at)), Count(harvest.at, harvest.subs)
 
 
 def test_what_is_written_has_the_header_and_is_read() -> None:
@@ -65,7 +63,7 @@ def test_months_are_told_by_their_own_schema() -> None:
     value = encoder(MONTHLY, newest("yt_monthly"), 9)(Key("a", "2017-08"), COUNT)
     said: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), newest("yt_monthly"), None)
     assert (said["month"], said["subs"]) == ("2017-08", 1947)
-    assert Decoder(MONTHLY, lambda _: newest("yt_monthly")).decode(value).key == Key("a", "2017-08")
+    assert Decoder(MONTHLY, lambda _: newest("yt_monthly")).decode(value).harvest == Harvest("a", AT, 1947)
 
 
 def test_the_next_version_is_read_by_this_one() -> None:
