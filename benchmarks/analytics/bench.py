@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from benchmarks.analytics import backlog, channels, runs, views
+from benchmarks.analytics import ages, backlog, channels, runs, views
 from benchmarks.analytics.copying import COPIES
 from benchmarks.job import Job
 from benchmarks.machine import Use, Watch
@@ -164,6 +164,10 @@ class Bench:
         """Harvests of channels into topics and tables, and the upsert by itself."""
         return channels.measured(self)
 
+    def channel_ages(self) -> list[Result]:
+        """How old a harvest is once it is in the topics and the tables."""
+        return ages.measured(self)
+
     def loan_scoring(self) -> list[Result]:
         """Loan applications: the stages alone, a backlog into the table, time to the row, the table after a day."""
         from benchmarks.analytics.loans import Loans
@@ -265,7 +269,7 @@ def _lasting(use: Use, seconds: float) -> Use:
     return use._replace(seconds=seconds)
 
 
-PARTS = ("trades", "sink", "warm", "many", "latency", "page-views", "channel-stats", "loan-scoring")
+PARTS = ("trades", "sink", "warm", "many", "latency", "page-views", "channel-stats", "channel-ages", "loan-scoring")
 
 
 def run(part: str, bench: Bench) -> list[Result]:

@@ -31,8 +31,7 @@ ROWS: Final = 100_000
 def measured(bench: Bench) -> list[Result]:
     """Harvests of `CHANNELS` channels into both topics and both tables; rows into one table, new and again."""
     with channel_ground() as here:
-        _command(here, "channel_stats", "register")
-        _command(here, "migrations", "yt")
+        prepare(here)
         rows = _upserts(bench, here)
         result = _path(bench, here)
     goals = [Goal(f"{one.name} at least 15,000 rows/s", one.figure, (one.rate or 0) >= 15_000) for one in rows]
@@ -41,8 +40,14 @@ def measured(bench: Bench) -> list[Result]:
     return [result, *rows]
 
 
-def _path(bench: Bench, here: ChannelGround) -> Result:
+def prepare(here: ChannelGround) -> None:
+    """Topics, schemas and tables."""
     backlog.make(here.kafka.bootstrap, [TOPIC, DAILY.name, MONTHLY.name], 4)
+    _command(here, "channel_stats", "register")
+    _command(here, "migrations", "yt")
+
+
+def _path(bench: Bench, here: ChannelGround) -> Result:
     backlog.fill_keyed(here.kafka.bootstrap, TOPIC, backlog.harvests(bench.messages, CHANNELS))
     environment = {**here.environment, "DRIVER_MEMORY": "1g"}
     window = runs.caught_up(SERVICE, environment)

@@ -32,6 +32,7 @@ def bench(
     - **latency**: from arrival to the database, at 100 candles a second
     - **page-views**: windows beside Spark alone, all outputs, unique users
     - **channel-stats**: harvests of 50,000 channels into topics and tables, and the upsert by itself
+    - **channel-ages**: from a harvest's arrival to topics and tables, at 100 a second
     - **loan-scoring**: the stages alone, a backlog into the table, time to the row, the table after a day
     """
     chosen = parts or list(PARTS)
