@@ -14,38 +14,11 @@ import pyarrow as pa  # type: ignore[import-untyped]
 
 from page_views import keys
 from page_views.keys import Secretive
+from page_views.outgoing import ToldSession, Window
 from page_views.star import BROWSERS, DATES, PAGES, SESSIONS, SOURCES, VIEWS, WINDOWS
 from page_views.view import Told
 from pipeline.kafka.reading import Read
 from pipeline.lake.table import Table
-
-
-class Window(msgspec.Struct, rename="camel"):
-    """A window as `aggregate_page_views` tells it."""
-
-    start: str
-    end: str
-    path: str
-    views: int
-    unique_users: int
-    sessions: int
-    sketch: str
-    utm_source: str | None = None
-    utm_medium: str | None = None
-
-
-class ToldSession(msgspec.Struct, rename="camel"):
-    """A session as `page_view_sessions` tells it. `source_key`, `browser_key`: of the dimensions."""
-
-    id: str
-    anonymous_user_id: str
-    begin: str
-    end: str
-    views: int
-    landing_path: str
-    exit_path: str
-    source_key: int
-    browser_key: int
 
 
 @dataclass

@@ -3,72 +3,59 @@
 Files become records of the topic, once (`drop.py`), so that there is one source, whose records come again as they were.
 A record is late by the watermark of its batch, which is on record with it: no window and no other output has it then.
 
-Windows are kept by user, as long as they are open. When they close, their views are put in order, user by user, behind
-the session that is known of each user from before (`sessions.py`): so sessions are the same in whichever order views
-came. Tables are made of the topics that are written (`loader.py`).
+Views wait until their window closes (`waiting.py`). Then they are put in order, user by user, behind the session that
+is known of each user from before (`sessions.py`): so sessions are the same in whichever order views came. Tables are
+made of the topics that are written (`loader.py`).
+
+Spark plans the batches and gives tasks their turn; tasks read and write by themselves. With Spark's own windows by user
+a view passed through the JVM four times, which took three times as long as all the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+import msgspec
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sql
 from pyspark.sql.functions import col, lit
 
 from page_views.batches import Batches
-from page_views.carried import Carried
+from page_views.closing import SUMS, Close
 from page_views.drop import DropFolder
 from page_views.loader import Loader
-from page_views.names import AGGREGATES, FILE, READS, SESSIONS, VIEWS
+from page_views.names import AGGREGATES, READS, SESSIONS, VIEWS
+from page_views.segment import PARTS
 from page_views.sessions import LENGTH
 from page_views.settings import ViewSettings
-from page_views.tasks import READ, SEEN, TOLD, VIEW, WATERMARK, Read, Sessions, in_time
+from page_views.taking import Take, deal
+from page_views.waiting import State, Waiting
 from page_views.watch import Watch
 from pipeline.kafka.client import client_options
 from pipeline.lake.lake import Lake
 from pipeline.structured.service import FOR_NOW, Batch, Flow, Service
+from pipeline.structured.tasks import reports, rows_and_reports
 
-SKETCH: Final = 14
-"""lgK of the sketches of users: 2 in 3 estimates are within 0.8 %."""
+MOST: Final = 1_000
+"""Segments of batches; with more of them what waits is put together, though no window closes."""
 
 WATCH: Final = 10.0
 """Seconds between two looks at the tables' state."""
 
 JVM: Final = FOR_NOW
-"""The work is done in Python: of the JVM's 34 s of processor time for 200,000 views, 26 went into compiling plans for
-hours to come. Without that it takes 9 s (`python -m benchmarks analytics page-views --messages 200000`)."""
+"""The work is done in Python; the JVM's is planning and sums, for which compiling for hours to come does not pay."""
 
 _TIME: Final = "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
 
 
-def windows(lateness: int) -> Callable[[DataFrame], DataFrame]:
-    """Records → the views of a user in a window that has closed: `window`, `user`, `views`."""
-
-    def shape(records: DataFrame) -> DataFrame:
-        views = records.select("value", _arrived(), _header("fault")).mapInArrow(in_time, VIEW)
-        return (
-            views.withColumn("moment", sql.timestamp_seconds("at"))
-            .withWatermark("moment", f"{lateness} seconds")
-            .groupBy(sql.window("moment", f"{LENGTH} seconds"), "user")
-            .agg(
-                sql.collect_list(sql.struct("at", "path", "source", "medium", "source_key", "browser_key")).alias(
-                    "views"
-                )
-            )
-        )
-
-    return shape
-
-
-def rows(told: DataFrame, topic: str) -> DataFrame:
-    """Views and whether each begins a session → what is written to `topic`: JSON by path, marked by window's end."""
-    start = (sql.floor(col("at") / LENGTH) * LENGTH).alias("start")
-    found = told.groupBy(start, "path", "source", "medium").agg(
-        sql.count(lit(1)).alias("views"),
-        sql.sum("begins").alias("sessions"),
-        sql.hll_sketch_agg("user", lit(SKETCH)).alias("sketch"),
+def rows(sums: DataFrame, topic: str) -> DataFrame:
+    """Sums of windows, by parts of the users → what is written to `topic`: JSON by path, marked by window's end."""
+    found = sums.groupBy("start", "path", "source", "medium").agg(
+        sql.sum("views").alias("views"),
+        sql.sum("sessions").alias("sessions"),
+        sql.hll_union_agg("sketch").alias("sketch"),
     )
     end = col("start") + LENGTH
     value = sql.to_json(
@@ -94,33 +81,6 @@ def rows(told: DataFrame, topic: str) -> DataFrame:
     )
 
 
-def session_rows(told: DataFrame, topic: str) -> DataFrame:
-    """Sessions that are over → what is written to `topic`: JSON by user, marked by the window that ended them."""
-    value = sql.to_json(
-        sql.struct(
-            sql.substring(sql.sha2(sql.concat_ws("\n", "user", "at"), 256), 1, 32).alias("id"),
-            col("user").alias("anonymousUserId"),
-            _moment(col("at")).alias("begin"),
-            _moment(col("last")).alias("end"),
-            "views",
-            col("path").alias("landingPath"),
-            col("exit").alias("exitPath"),
-            col("source").alias("utmSource"),
-            col("medium").alias("utmMedium"),
-            col("source_key").alias("sourceKey"),
-            col("browser_key").alias("browserKey"),
-        ),
-        {"ignoreNullFields": "false"},
-    )
-    return told.select(
-        col("user").cast("binary").alias("key"),
-        value.cast("binary").alias("value"),
-        lit(topic).alias("topic"),
-        lit(0).alias("partition"),
-        (col("closes") * 1000).alias("offset"),
-    )
-
-
 class Out(NamedTuple):
     """Topics that are written."""
 
@@ -129,72 +89,64 @@ class Out(NamedTuple):
     sessions: str = SESSIONS
 
 
+@dataclass
 class PageViews:
-    """What becomes of each batch: windows and sessions that are over, then views and letters, then files of batches.
+    """What becomes of each batch: views and letters, windows and sessions that are over, then files of batches.
 
-    `gap`: of sessions, in seconds. `batches`: None where no files are wanted.
+    `client`: Kafka's. `gap`: of sessions, `lateness`: of views, in seconds. `batches`: None where no files are wanted.
     """
 
-    def __init__(self, gap: int, carried: Carried, batches: Batches | None, out: Out) -> None:
-        self._out, self._gap = out, gap
-        self._carried, self._batches = carried, batches
+    client: Mapping[str, object] = field(repr=False)
+    gap: int
+    lateness: int
+    waiting: Waiting
+    batches: Batches | None
+    out: Out
 
     def apply(self, batch: Batch) -> None:
         """Raises `PipelineError`."""
-        batch.frame.sparkSession.sparkContext.setLocalProperty(WATERMARK, str(batch.watermark))
-        self._close(batch)
-        if batch.ranges():
-            self._write(batch)
-        if self._batches is not None:
-            self._batches.take()
+        before = self.waiting.before(batch.number)
+        after = self._closed(batch, self._taken(batch, before))
+        self.waiting.leave(after)
+        if after.parts != before.parts:
+            self.waiting.tidy()
+        if self.batches is not None:
+            self.batches.take()
 
-    def _close(self, batch: Batch) -> None:
-        closed, until = batch.frame.persist(), batch.watermark // 1000 // LENGTH * LENGTH
-        try:
-            if closed.isEmpty() and until <= self._carried.until(batch.number):
-                self._tell(batch, closed.sparkSession.createDataFrame([], TOLD))
-                return
-            told = self._told(closed, batch.number, until).persist()
-            try:
-                self._tell(batch, told)
-                self._carried.leave(told.where("last IS NOT NULL AND closes IS NULL"), batch.number, until)
-            finally:
-                told.unpersist()
-        finally:
-            closed.unpersist()
+    def _taken(self, batch: Batch, before: State) -> State:
+        ranges, lanes = batch.ranges(), batch.lanes(self.out.views)
+        if not ranges:
+            return msgspec.structs.replace(before, batch=batch.number)
+        segments, watermark = self.waiting.segments, before.newest - self.lateness
+        dealt = deal(ranges, lanes.count)
+        take = Take(self.client, lanes, self.out.views, dealt, segments, watermark, str(batch.number))
+        taken = reports(_tasks(batch, lanes.count), take)
+        batch.wrote(self.out.views, lanes, [one.written for one in taken])
+        newest = max(before.newest, *(one.newest for one in taken))
+        new = tuple(one.segment for one in taken if one.segment)
+        return State(batch.number, newest, before.until, before.batches + new, before.parts)
 
-    def _told(self, closed: DataFrame, batch: int, until: int) -> DataFrame:
-        views = closed.select("user", sql.explode("views").alias("view")).select("user", "view.*")
-        known = self._carried.before(closed.sparkSession, batch)
-        everything = views.unionByName(known, allowMissingColumns=True)
-        order = ("user", "at", col("last").isNull(), "path", "source", "medium", "source_key", "browser_key")
-        in_order = everything.repartition("user").sortWithinPartitions(*order)
-        return in_order.select(*SEEN).mapInArrow(Sessions(self._gap, until), TOLD)
-
-    def _tell(self, batch: Batch, told: DataFrame) -> None:
-        aggregates, sessions = self._out.aggregates, self._out.sessions
-        through = batch.watermark + 1
-        batch.write(aggregates, rows(told.where("last IS NULL"), aggregates), {(aggregates, 0): through})
-        batch.write(sessions, session_rows(told.where("closes IS NOT NULL"), sessions), {(sessions, 0): through})
-
-    def _write(self, batch: Batch) -> None:
-        place = ("key", "value", "topic", "partition", "offset", "timestamp")
-        records = batch.records().select(*place, _arrived(), _header("fault"), _header(FILE))
-        read = records.mapInArrow(Read(batch.watermark), READ).persist()
-        try:
-            batch.write(self._out.views, read.where("reason IS NULL"))
-            if not read.where("reason IS NOT NULL").isEmpty():
-                batch.letters(read.where("reason IS NOT NULL"))
-        finally:
-            read.unpersist()
+    def _closed(self, batch: Batch, state: State) -> State:
+        until = max(state.until, (state.newest - self.lateness) // LENGTH * LENGTH)
+        if until == state.until and len(state.batches) <= MOST:
+            return state
+        aggregates, sessions = self.out.aggregates, self.out.sessions
+        through = until * 1000 + 1
+        lanes = batch.lanes(sessions, {(sessions, 0): through}, PARTS)
+        close = Close(self.waiting.segments, state, until, self.gap, lanes, sessions, str(batch.number))
+        with rows_and_reports(_tasks(batch, PARTS), close, SUMS) as (sums, closed):
+            batch.wrote(sessions, lanes, [one.written for one in closed])
+            batch.write(aggregates, rows(sums, aggregates), {(aggregates, 0): through})
+        return State(state.batch, state.newest, until, (), tuple(one.segment for one in closed))
 
 
 def service(settings: ViewSettings) -> Service:
     """The service, put together."""
     client = client_options(settings)
     batches = Batches(settings.batches_dir, settings.batch_events, client) if settings.batches_dir else None
-    views = PageViews(settings.session_gap, Carried(settings.checkpoint_dir), batches, Out())
-    flow = Flow("views", [READS], views.apply, windows(settings.views_lateness))
+    waiting = Waiting(settings.checkpoint_dir)
+    views = PageViews(client, settings.session_gap, settings.views_lateness, waiting, batches, Out())
+    flow = Flow("views", [READS], views.apply)
     folder = settings.page_views_dir
     drop = DropFolder(folder, client, settings.topic_replication) if folder else None
     lake = Lake.of(settings) if settings.lake_uri else None
@@ -220,13 +172,8 @@ def service(settings: ViewSettings) -> Service:
     )
 
 
-def _arrived() -> Column:
-    return sql.unix_millis("timestamp").alias("arrived")
-
-
-def _header(name: str) -> Column:
-    found = sql.filter("headers", lambda header: header["key"] == name)
-    return sql.get(found, lit(0))["value"].cast("string").alias(name)
+def _tasks(batch: Batch, count: int) -> DataFrame:
+    return batch.frame.sparkSession.range(0, count, 1, count)
 
 
 def _moment(seconds: Column) -> Column:

@@ -13,7 +13,7 @@ import msgspec
 
 from page_views import keys
 from page_views.names import AGGREGATES, WINDOW_SUMS
-from page_views.rows import Window
+from page_views.outgoing import Window
 from page_views.sessions import LENGTH
 from pipeline.kafka.reading import EARLIEST, Range, read
 from pipeline.kafka.topics import Topics

@@ -5,34 +5,45 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
+import pyarrow as pa  # type: ignore[import-untyped]
 import structlog
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sql
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from benchmarks.analytics.copying import COPIES
 from market.settings import TradeSettings
 from market.trades import READS, windows
+from page_views.closing import SKETCH
 from page_views.names import READS as VIEWS
-from page_views.service import SKETCH
+from page_views.segment import VIEW
 from page_views.sessions import LENGTH
 from page_views.settings import ViewSettings
-from page_views.tasks import VIEW, in_time
+from page_views.taking import seen
+from page_views.view import read
 from pipeline.runtime import logs
 from pipeline.settings.analytics import AnalyticsSettings
 from pipeline.structured.service import FOR_NOW
 from pipeline.structured.session import build_session
 from pipeline.structured.source import kafka_options, records
+from pipeline.structured.tasks import columns, tuples
 
 LATENESS = 600
 """Seconds; what VIEWS_LATENESS is unless given."""
 
 
+def views_of(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Records, all of them good (values and times in ms) → views as the service keeps them (columns `VIEW`)."""
+    for batch in batches:
+        yield columns([seen(read(value, arrived)) for value, arrived in tuples(batch)], VIEW)
+
+
 def view_windows(records: DataFrame) -> DataFrame:
     """The windows of page views as Spark does them by itself: read by our rules, users counted by sketches."""
-    read = records.select("value", sql.unix_millis("timestamp").alias("arrived"), sql.lit(None).cast("string"))
-    views = read.mapInArrow(in_time, VIEW).withColumn("moment", sql.timestamp_seconds("at"))
+    found = records.select("value", sql.unix_millis("timestamp"))
+    views = found.mapInArrow(views_of, from_arrow_schema(VIEW)).withColumn("moment", sql.timestamp_seconds("at"))
     grouped = views.withWatermark("moment", f"{LATENESS} seconds").groupBy(
         sql.window("moment", f"{LENGTH} seconds"), "path", "source", "medium"
     )

@@ -40,7 +40,7 @@ PIECE_ROWS, PIECE_BYTES = 1000, 4 << 20
 class Row(NamedTuple):
     """What to write, and the place of the record that it comes from.
 
-    `to`: the topic it goes to. `kind`: what it is counted as.
+    `to`: the topic it goes to. `kind`: what it is counted as, "" for one that is no letter.
     """
 
     to: str

@@ -6,7 +6,7 @@ topics that takes minutes. This one asks each broker for all of its partitions t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -41,7 +41,7 @@ class Range(NamedTuple):
 
 
 class Read(NamedTuple):
-    """A record; `timestamp`: its own, in ms, not above 0 where it has none."""
+    """A record; `timestamp`: its own, in ms, not above 0 where it has none. `headers`: where they were asked for."""
 
     key: bytes | None
     value: bytes | None
@@ -49,9 +49,10 @@ class Read(NamedTuple):
     partition: int
     offset: int
     timestamp: int
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
-def read(client: Mapping[str, object], ranges: Mapping[Place, Range]) -> Iterator[Read]:
+def read(client: Mapping[str, object], ranges: Mapping[Place, Range], *, headers: bool = False) -> Iterator[Read]:
     """All records of the ranges, without those of aborted transactions; each partition's in order.
 
     Raises `Transient`, `Halted`, and `TaskDied` where records are gone.
@@ -64,12 +65,12 @@ def read(client: Mapping[str, object], ranges: Mapping[Place, Range]) -> Iterato
         consumer.assign([TopicPartition(*place, _begin(wanted)) for place, wanted in ranges.items()])
         try:
             while ends:
-                yield from _next(consumer, ends)
+                yield from _next(consumer, ends, headers)
         finally:
             consumer.unassign()
 
 
-def _next(consumer: Consumer, ends: dict[Place, int]) -> Iterator[Read]:
+def _next(consumer: Consumer, ends: dict[Place, int], headers: bool) -> Iterator[Read]:
     """The next records; those partitions that are at their ends are taken out of `ends`."""
     found = consumer.consume(1, PATIENCE)
     if not found:
@@ -83,7 +84,7 @@ def _next(consumer: Consumer, ends: dict[Place, int]) -> Iterator[Read]:
         offset = int(message.offset() or 0)
         end = ends.get(place, 0)
         if offset < end:
-            yield _record(message, place, offset)
+            yield _record(message, place, offset, headers)
         if place in ends and offset >= end - 1:
             del ends[place]
 
@@ -97,10 +98,11 @@ def _settle(error: KafkaError, place: Place, ends: dict[Place, int]) -> None:
         raise told(KafkaException(error), "reading records")
 
 
-def _record(message: Message, place: Place, offset: int) -> Read:
+def _record(message: Message, place: Place, offset: int, headers: bool) -> Read:
     key: Any = message.key()
     value: Any = message.value()
-    return Read(key, value, *place, offset, message.timestamp()[1])
+    told: Any = (message.headers() or ()) if headers else ()
+    return Read(key, value, *place, offset, message.timestamp()[1], told)
 
 
 def _begin(wanted: Range) -> int:

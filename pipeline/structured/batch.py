@@ -13,7 +13,6 @@ from pipeline.kafka.places import Place
 from pipeline.kafka.reading import EARLIEST, Range
 from pipeline.structured import sink
 from pipeline.structured.checkpoint import Planned
-from pipeline.structured.letters import as_rows
 from pipeline.structured.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class RunningBatch:
 
     def letters(self, rows: DataFrame) -> None:
         lanes = self.lanes(OUTPUT, count=1)
-        self.wrote(OUTPUT, lanes, sink.write_anywhere(as_rows(rows), lanes))
+        self.wrote(OUTPUT, lanes, sink.write_letters(rows, lanes))
 
     def lanes(self, output: str, through: Mapping[Place, int] | None = None, count: int = COUNT) -> Lanes:
         return self.outputs[output].lanes(self.identities, self.through if through is None else through, count)
@@ -66,10 +65,11 @@ class RunningBatch:
         self.outputs[output].wrote(lanes, written)
         for lane in written:
             self.repeated += lane.repeated
-            if output == OUTPUT:
-                self.reasons.update(lane.rows)
-            else:
-                self.counts[output] += sum(lane.rows.values())
+            for reason, rows in lane.rows.items():
+                if reason:
+                    self.reasons[reason] += rows
+                else:
+                    self.counts[output] += rows
 
     def observed(self, name: str) -> Mapping[str, int]:
         return self.observing(name)

@@ -30,9 +30,14 @@ class Files:
 
     def read(self, name: str) -> str | None:
         """A file's text, None where there is none."""
+        content = self.get(name)
+        return None if content is None else content.decode()
+
+    def get(self, name: str) -> bytes | None:
+        """A file's content, None where there is none."""
         try:
             with self._system.open_input_stream(self._path(name)) as file:
-                return bytes(file.read()).decode()
+                return bytes(file.read())
         except FileNotFoundError:
             return None
         except (OSError, ArrowException) as error:
@@ -40,12 +45,16 @@ class Files:
 
     def write(self, name: str, text: str) -> None:
         """Make or replace a file, and its folder where that is missing."""
+        self.put(name, text.encode())
+
+    def put(self, name: str, content: bytes) -> None:
+        """The same with bytes."""
         path = self._path(name)
         try:
             self._system.create_dir(path.rpartition("/")[0], recursive=True)
             written = f"{path}.new" if self._local else path  # elsewhere a file appears once it is closed
             with self._system.open_output_stream(written) as file:
-                file.write(text.encode())
+                file.write(content)
             if self._local:
                 self._system.move(written, path)
                 self._forget_checksum(path)

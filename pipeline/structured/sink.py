@@ -11,13 +11,13 @@ from pyspark.sql import functions as sql
 
 from pipeline.kafka.lane import Row
 from pipeline.kafka.lanes import Lanes, Written
+from pipeline.kafka.letters import letter
 from pipeline.structured.tasks import reports, tuples
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 PLAIN = ("key", "value", "topic", "partition", "offset")
-WITH_HEADERS = ("to", "headers", "kind", *PLAIN)
 
 
 def write(rows: DataFrame, lanes: Lanes, topic: str) -> list[Written]:
@@ -25,9 +25,10 @@ def write(rows: DataFrame, lanes: Lanes, topic: str) -> list[Written]:
     return reports(_dealt(rows.select(*PLAIN), lanes), ToTopic(lanes, topic))
 
 
-def write_anywhere(rows: DataFrame, lanes: Lanes) -> list[Written]:
-    """Write rows (columns `WITH_HEADERS`), each to the topic `to`, counted as `kind`. Raises `PipelineError`."""
-    return reports(_dealt(rows.select(*WITH_HEADERS), lanes), Anywhere(lanes))
+def write_letters(letters: DataFrame, lanes: Lanes) -> list[Written]:
+    """Write letters (columns `service.LETTER`), each to the topic of its own topic's. Raises `PipelineError`."""
+    told = letters.select(*PLAIN, sql.unix_millis("timestamp"), "reason", "field", "error")
+    return reports(_dealt(told, lanes), ToLetters(lanes))
 
 
 def _dealt(rows: DataFrame, lanes: Lanes) -> DataFrame:
@@ -58,8 +59,8 @@ class ToTopic:
 
 
 @dataclass(frozen=True)
-class Anywhere:
-    """What a task of `write_anywhere` does."""
+class ToLetters:
+    """What a task of `write_letters` does."""
 
     lanes: Lanes
 
@@ -67,7 +68,4 @@ class Anywhere:
         return self.lanes.write(partition, self._rows(batches))
 
     def _rows(self, batches: Iterator[pa.RecordBatch]) -> Iterator[Row]:
-        for batch in batches:
-            for to, headers, kind, key, value, topic, partition, offset in tuples(batch):
-                pairs = [(header["key"], header["value"]) for header in headers]
-                yield Row(to, key, value, topic, partition, offset, pairs, kind)
+        return (letter(*row) for batch in batches for row in tuples(batch))

@@ -19,11 +19,11 @@ from pyspark.sql import functions as sql
 
 from page_views import star
 from page_views.batches import Batches
-from page_views.carried import Carried
 from page_views.loader import FEEDS, Loader
 from page_views.names import AGGREGATES, SESSIONS, VIEWS
-from page_views.service import Out, PageViews, windows
+from page_views.service import Out, PageViews
 from page_views.users import Span, of_table, of_topic, summed
+from page_views.waiting import Waiting
 from pipeline.kafka.client import client_options
 from pipeline.lake.lake import Lake
 from pipeline.lake.table import ensure
@@ -52,10 +52,10 @@ class Views(Trial):
         ensure(self.lake, star.TABLES)
 
     def go(self, **settings: Any) -> Watched:
-        batches = Batches(self.folder / "batches", self.size, client_options(self.settings()), self.writes)
-        carried = Carried(self.settings().checkpoint_dir)
-        flow = PageViews(GAP, carried, batches, Out(self.writes, self.aggregates, self.over))
-        return self.run(flow.apply, windows(LATENESS), **settings)
+        client, waiting = client_options(self.settings()), Waiting(self.settings().checkpoint_dir)
+        batches = Batches(self.folder / "batches", self.size, client, self.writes)
+        out = Out(self.writes, self.aggregates, self.over)
+        return self.run(PageViews(client, GAP, LATENESS, waiting, batches, out).apply, **settings)
 
     def windows(self) -> list[dict[str, Any]]:
         return [json.loads(record.value or b"") for record in topics.read(self.kafka, self.aggregates)]

@@ -81,11 +81,11 @@ AWS = {
 }
 ONLY = {
     "pyspark": {"pipeline/dstream/stream.py", "pipeline/spark/context.py"}
-    | {f"pipeline/structured/{name}.py" for name in ("batch", "letters", "query", "service", "session", "sink")}
+    | {f"pipeline/structured/{name}.py" for name in ("batch", "query", "service", "session", "sink")}
     | {f"pipeline/structured/{name}.py" for name in ("source", "tasks", "warming")}
     | {f"pipeline/lake/{name}.py" for name in ("lake", "maintenance", "merge")}
     | {f"loan_scoring/{name}.py" for name in ("compiled", "hive_view", "predictions", "service")}
-    | {"market/trades.py", *(f"page_views/{name}.py" for name in ("carried", "service", "tasks"))}
+    | {"market/trades.py", "page_views/service.py"}
     | {"channel_stats/stats.py"},
     "py4j": {"pipeline/dstream/stream.py", "pipeline/spark/context.py", "pipeline/lake/merge.py"}
     | {f"pipeline/structured/{name}.py" for name in ("query", "run", "session", "warming")},
@@ -100,7 +100,7 @@ ONLY = {
     "scipy": {"loan_scoring/model/training.py"},
     "sklearn": {"loan_scoring/model/evaluation.py"},
     "matplotlib": {"loan_scoring/plots.py"},
-    "datasketches": {"page_views/users.py"},
+    "datasketches": {"page_views/closing.py", "page_views/users.py"},
     "ada_url": {"page_views/address.py"},
     "crawlerdetect": {"page_views/robots.py"},
     "crawleruseragents": {"page_views/robots.py"},
