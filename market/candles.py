@@ -50,7 +50,8 @@ def service(settings: CandleSettings) -> Service:
     uri = settings.mongo_uri.get_secret_value()
     store = CandleStore(uri, settings.mongo_dbname, settings.market_zone, settings.plan, settings.lateness)
     flow = Flow("candles", settings.topics, Candles(client_options(settings), store).apply)
-    return Service("candles", [flow], packages=["market"], needs=[(mongo.AWAY, partial(mongo.probe, uri))])
+    needs = [(mongo.AWAY, partial(mongo.probe, uri))]
+    return Service("candles", [flow], packages=["market"], tasks=["market.candle_tasks"], needs=needs)
 
 
 def _condemned(found: list[Report]) -> Condemned:

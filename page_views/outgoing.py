@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 
 import msgspec
 
-from page_views.sessions import Session
+from page_views.sessions import LENGTH, Session
 from page_views.view import iso
 
 
@@ -16,12 +17,28 @@ class Window(msgspec.Struct, rename="camel"):
     start: str
     end: str
     path: str
+    utm_source: str | None
+    utm_medium: str | None
     views: int
     unique_users: int
     sessions: int
     sketch: str
-    utm_source: str | None = None
-    utm_medium: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        start: int,
+        path: str,
+        source: str | None,
+        medium: str | None,
+        views: int,
+        sessions: int,
+        users: int,
+        sketch: bytes,
+    ) -> Window:
+        """A window that has closed. `start`: in seconds since the epoch."""
+        told = base64.b64encode(sketch).decode()
+        return cls(iso(start), iso(start + LENGTH), path, source, medium, views, users, sessions, told)
 
 
 class ToldSession(msgspec.Struct, rename="camel"):

@@ -1,7 +1,8 @@
 """What waits for a window to close, in files of Arrow's columns: views, and sessions that may go on.
 
 Files are written once, under names of their own, and never changed: which of them count is on record elsewhere
-(`waiting.py`). What is of one user lies in one part of a file, the same in all.
+(`waiting.py`). What is of one user lies in one part of a file, the same in all; sums of
+windows, which pass from one task to the next in such a file, lie in it by their paths.
 """
 
 from __future__ import annotations
@@ -47,16 +48,16 @@ class Segments:
     def write(self, name: str, parts: Sequence[pa.RecordBatch]) -> str:
         """A file of these parts; under which name."""
         whole, sink = f"{name}-{uuid.uuid4().hex[:8]}.arrow", pa.BufferOutputStream()
-        with pa.ipc.new_file(sink, COLUMNS, options=pa.ipc.IpcWriteOptions(compression="lz4")) as file:
+        with pa.ipc.new_file(sink, parts[0].schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as file:
             for part in parts:
                 file.write_batch(part)
         _files(self.root).put(whole, sink.getvalue().to_pybytes())
         return whole
 
-    def read(self, names: Iterable[str], part: int) -> pa.Table:
+    def read(self, names: Iterable[str], part: int, schema: pa.Schema = COLUMNS) -> pa.Table:
         """A part of all these files together. Raises `Fatal` where one is gone."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            return pa.Table.from_batches(pool.map(lambda name: self._part(name, part), names), COLUMNS)
+            return pa.Table.from_batches(pool.map(lambda name: self._part(name, part), names), schema)
 
     def _part(self, name: str, part: int) -> pa.RecordBatch:
         content = _files(self.root).get(name)
@@ -70,6 +71,11 @@ def _files(root: str) -> Files:
     return Files(root)
 
 
+def part_of(key: bytes) -> int:
+    """As lanes deal rows by their keys."""
+    return zlib.crc32(key) % PARTS
+
+
 class Views:
     """Views that a task has read, by the parts of their users."""
 
@@ -80,7 +86,7 @@ class Views:
 
     def add(self, user: bytes, seen: Seen) -> None:
         """One more. `user`: as the view has it, encoded."""
-        self._rows[zlib.crc32(user) % PARTS].append(seen)
+        self._rows[part_of(user)].append(seen)
         self.newest = max(self.newest, seen.at)
 
     def parts(self) -> list[pa.RecordBatch]:

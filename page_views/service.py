@@ -18,25 +18,24 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import msgspec
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as sql
-from pyspark.sql.functions import col, lit
+from pyspark.sql import DataFrame, SparkSession
 
 from page_views.batches import Batches
-from page_views.closing import SUMS, Close
+from page_views.closing import Close
 from page_views.drop import DropFolder
 from page_views.loader import Loader
 from page_views.names import AGGREGATES, READS, SESSIONS, VIEWS
 from page_views.segment import PARTS
 from page_views.sessions import LENGTH
 from page_views.settings import ViewSettings
+from page_views.sums import Tell
 from page_views.taking import Take, deal
 from page_views.waiting import State, Waiting
 from page_views.watch import Watch
 from pipeline.kafka.client import client_options
 from pipeline.lake.lake import Lake
 from pipeline.structured.service import FOR_NOW, Batch, Flow, Service
-from pipeline.structured.tasks import reports, rows_and_reports
+from pipeline.structured.tasks import reports
 
 MOST: Final = 1_000
 """Segments of batches; with more of them what waits is put together, though no window closes."""
@@ -45,40 +44,7 @@ WATCH: Final = 10.0
 """Seconds between two looks at the tables' state."""
 
 JVM: Final = FOR_NOW
-"""The work is done in Python; the JVM's is planning and sums, for which compiling for hours to come does not pay."""
-
-_TIME: Final = "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
-
-
-def rows(sums: DataFrame, topic: str) -> DataFrame:
-    """Sums of windows, by parts of the users → what is written to `topic`: JSON by path, marked by window's end."""
-    found = sums.groupBy("start", "path", "source", "medium").agg(
-        sql.sum("views").alias("views"),
-        sql.sum("sessions").alias("sessions"),
-        sql.hll_union_agg("sketch").alias("sketch"),
-    )
-    end = col("start") + LENGTH
-    value = sql.to_json(
-        sql.struct(
-            _moment(col("start")).alias("start"),
-            _moment(end).alias("end"),
-            "path",
-            col("source").alias("utmSource"),
-            col("medium").alias("utmMedium"),
-            "views",
-            sql.hll_sketch_estimate("sketch").alias("uniqueUsers"),
-            "sessions",
-            sql.base64("sketch").alias("sketch"),
-        ),
-        {"ignoreNullFields": "false"},
-    )
-    return found.select(
-        col("path").cast("binary").alias("key"),
-        value.cast("binary").alias("value"),
-        lit(topic).alias("topic"),
-        lit(0).alias("partition"),
-        (end * 1000).cast("bigint").alias("offset"),
-    )
+"""The work is done in Python; compiling the JVM's for hours to come does not pay."""
 
 
 class Out(NamedTuple):
@@ -114,9 +80,10 @@ class PageViews:
             self.batches.take()
 
     def _taken(self, batch: Batch, before: State) -> State:
-        ranges, lanes = batch.ranges(), batch.lanes(self.out.views)
+        ranges = batch.ranges()
         if not ranges:
             return msgspec.structs.replace(before, batch=batch.number)
+        lanes = batch.lanes(self.out.views)
         segments, watermark = self.waiting.segments, before.newest - self.lateness
         dealt = deal(ranges, lanes.count)
         take = Take(self.client, lanes, self.out.views, dealt, segments, watermark, str(batch.number))
@@ -134,10 +101,12 @@ class PageViews:
         through = until * 1000 + 1
         lanes = batch.lanes(sessions, {(sessions, 0): through}, PARTS)
         close = Close(self.waiting.segments, state, until, self.gap, lanes, sessions, str(batch.number))
-        with rows_and_reports(_tasks(batch, PARTS), close, SUMS) as (sums, closed):
-            batch.wrote(sessions, lanes, [one.written for one in closed])
-            batch.write(aggregates, rows(sums, aggregates), {(aggregates, 0): through})
-        return State(state.batch, state.newest, until, (), tuple(one.segment for one in closed))
+        closed = reports(_tasks(batch, PARTS), close)
+        batch.wrote(sessions, lanes, [one.written for one in closed])
+        lanes = batch.lanes(aggregates, {(aggregates, 0): through}, PARTS)
+        tell = Tell(self.waiting.segments, tuple(one.sums for one in closed), lanes, aggregates)
+        batch.wrote(aggregates, lanes, reports(_tasks(batch, PARTS), tell))
+        return State(state.batch, state.newest, until, (), tuple(one.left for one in closed))
 
 
 def service(settings: ViewSettings) -> Service:
@@ -163,6 +132,7 @@ def service(settings: ViewSettings) -> Service:
         [flow],
         writes=Out(),
         packages=["page_views"],
+        tasks=["page_views.taking", "page_views.closing"],
         needs=[("the lakehouse", lake.probe)] if lake else [],
         prepare=prepare,
         jvm=JVM,
@@ -174,7 +144,3 @@ def service(settings: ViewSettings) -> Service:
 
 def _tasks(batch: Batch, count: int) -> DataFrame:
     return batch.frame.sparkSession.range(0, count, 1, count)
-
-
-def _moment(seconds: Column) -> Column:
-    return sql.date_format(sql.timestamp_seconds(seconds), _TIME)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -15,13 +15,11 @@ from page_views import keys
 from page_views.names import AGGREGATES, WINDOW_SUMS
 from page_views.outgoing import Window
 from page_views.sessions import LENGTH
+from page_views.sums import SKETCH
 from pipeline.kafka.reading import EARLIEST, Range, read
 from pipeline.kafka.topics import Topics
 from pipeline.lake.errors import translated
 from pipeline.lake.lake import Lake
-
-SKETCH: Final = 14
-"""lgK, as the windows' sketches have it."""
 
 
 @dataclass(frozen=True)

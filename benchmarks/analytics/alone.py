@@ -16,11 +16,11 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from benchmarks.analytics.copying import COPIES
 from market.settings import TradeSettings
 from market.trades import READS, windows
-from page_views.closing import SKETCH
 from page_views.names import READS as VIEWS
 from page_views.segment import VIEW
 from page_views.sessions import LENGTH
 from page_views.settings import ViewSettings
+from page_views.sums import SKETCH
 from page_views.taking import seen
 from page_views.view import read
 from pipeline.runtime import logs

@@ -100,7 +100,7 @@ class Engine:
         )
         stop.listen()  # SparkContext has taken SIGINT
         heed_signals_of_jvm(session.sparkContext, stop)
-        warming = warm_up(session)
+        warming = warm_up(session, service.tasks)
         try:
             if service.prepare:
                 service.prepare(session)

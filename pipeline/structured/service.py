@@ -142,18 +142,20 @@ class Service:
     """All that the engine has to know of a service.
 
     `writes`: topics that it writes, letters aside; made where they are missing. `packages`: our own that its tasks
-    import, `pipeline` aside. `needs`: what has to answer before it starts (name, probe), the brokers aside; a probe
-    raises `Transient` while it does not. `prepare`: called once with the session, before the first query. `options`:
-    Spark's, on top of the engine's. `jvm`: options of JVMs, on top of the engine's. `jars`: sections of jars.lock that
-    Spark needs, Kafka's aside. `finish`: called once all queries have ended, before Spark does: what is still to be in
-    effect then. It may raise `Transient` and `Halted`, and is called again. `watch`: a look at what the service has
-    done, taken beside the batches every `watch_interval` seconds.
+    import, `pipeline` aside. `tasks`: modules that tasks begin with, to be imported before the first of them. `needs`:
+    what has to answer before it starts (name, probe), the brokers aside; a probe raises `Transient` while it does not.
+    `prepare`: called once with the session, before the first query. `options`: Spark's, on top of the engine's. `jvm`:
+    options of JVMs, on top of the engine's. `jars`: sections of jars.lock that Spark needs, Kafka's aside. `finish`:
+    called once all queries have ended, before Spark does: what is still to be in effect then. It may raise `Transient`
+    and `Halted`, and is called again. `watch`: a look at what the service has done, taken beside the batches every
+    `watch_interval` seconds.
     """
 
     name: str
     flows: Sequence[Flow]
     writes: Sequence[str] = ()
     packages: Sequence[str] = ()
+    tasks: Sequence[str] = ()
     needs: Sequence[tuple[str, Callable[[], object]]] = ()
     prepare: Callable[[SparkSession], None] | None = None
     options: Mapping[str, str] | None = None

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pyarrow as pa  # type: ignore[import-untyped]
 from pyspark import TaskContext
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from pipeline.runtime.errors import PipelineError, Transient
 from pipeline.runtime.redacted_errors import RedactedErrors
@@ -20,9 +18,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 T = TypeVar("T")
-Work = Generator[pa.RecordBatch, None, T]
-"""What yields rows, and returns what came of them."""
-OUTCOME: Final = "outcome"
 LETTERS: Final = pa.schema(
     [
         ("key", pa.binary()),
@@ -56,26 +51,9 @@ def reports(frame: DataFrame, work: Callable[[int, Iterator[pa.RecordBatch]], T]
 
     Raises the gravest `PipelineError` that a partition raised, after all have ended, and `TaskDied`.
     """
-    return _outcomes(frame.mapInArrow(_Reporting(work), f"{OUTCOME} BINARY"))
-
-
-@contextmanager
-def rows_and_reports(
-    frame: DataFrame, work: Callable[[int, Iterator[pa.RecordBatch]], Work[T]], schema: pa.Schema
-) -> Iterator[tuple[DataFrame, list[T]]]:
-    """The same where `work` yields rows too (columns `schema`): a frame of them, as long as the context lasts."""
-    found = frame.mapInArrow(_Working(work, schema), from_arrow_schema(schema).add(OUTCOME, "binary")).persist()
-    try:
-        outcomes = _outcomes(found.where(f"{OUTCOME} IS NOT NULL").select(OUTCOME))
-        yield found.where(f"{OUTCOME} IS NULL").drop(OUTCOME), outcomes
-    finally:
-        found.unpersist()
-
-
-def _outcomes(frame: DataFrame) -> list[Any]:
     with deaths_told():
-        rows = frame.collect()
-    outcomes = [pickle.loads(row[OUTCOME]) for row in rows]  # noqa: S301 - our own tasks made them
+        rows = frame.mapInArrow(_Reporting(work), "outcome BINARY").collect()
+    outcomes = [pickle.loads(row.outcome) for row in rows]  # noqa: S301 - our own tasks made them
     errors = [outcome for outcome in outcomes if isinstance(outcome, PipelineError)]
     if errors:
         raise gravest(errors)
@@ -105,7 +83,7 @@ class _Reporting:
         given = iter(batches)
         outcome = self._outcome(context.partitionId(), given)
         _drain(given)
-        yield pa.RecordBatch.from_pydict({OUTCOME: [pickle.dumps(outcome)]})
+        yield pa.RecordBatch.from_pydict({"outcome": [pickle.dumps(outcome)]})
         tidy(type(self._work).__qualname__)
 
     def _outcome(self, partition: int, batches: Iterator[pa.RecordBatch]) -> Any:
@@ -114,36 +92,3 @@ class _Reporting:
                 return self._work(partition, batches)
         except PipelineError as error:
             return error
-
-
-class _Working:
-    """The rows that `work` yields, and behind them one that holds nothing but what it returned, or its error."""
-
-    def __init__(self, work: Callable[[int, Iterator[pa.RecordBatch]], Work[Any]], schema: pa.Schema) -> None:
-        self._work, self._schema = work, schema.append(pa.field(OUTCOME, pa.binary()))
-
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        context = TaskContext.get()
-        assert context is not None
-        given = iter(batches)
-        outcome = yield from self._rows(context.partitionId(), given)
-        _drain(given)
-        nothing = [pa.nulls(1, field.type) for field in self._schema][:-1]
-        yield pa.RecordBatch.from_arrays([*nothing, pa.array([pickle.dumps(outcome)])], schema=self._schema)
-        tidy(type(self._work).__qualname__)
-
-    def _rows(self, partition: int, batches: Iterator[pa.RecordBatch]) -> Work[Any]:
-        try:
-            with RedactedErrors():
-                return (yield from self._widened(self._work(partition, batches)))
-        except PipelineError as error:
-            return error
-
-    def _widened(self, work: Work[Any]) -> Work[Any]:
-        while True:
-            try:
-                rows = next(work)
-            except StopIteration as end:
-                return end.value
-            no_outcome = pa.nulls(rows.num_rows, pa.binary())
-            yield pa.RecordBatch.from_arrays([*rows.columns, no_outcome], schema=self._schema)

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Producer
 
 from pipeline.kafka.client import LOG_LEVEL
-from pipeline.kafka.reading import EARLIEST, Range, read
+from pipeline.kafka.reading import EARLIEST, Range, Read, read
 from pipeline.runtime.errors import TaskDied
 from tests import topics
 
@@ -53,7 +53,13 @@ def test_ranges_begin_and_end_where_they_say(kafka: str, topic: str) -> None:
 def test_a_record_is_as_it_lies(kafka: str, topic: str) -> None:
     topics.produce(kafka, topic, [topics.Sent(None, None, 1, 1_700_000_000_123)])
     (record,) = read(client(kafka), {(topic, 1): Range(0, 1)})
-    assert record == (None, None, topic, 1, 0, 1_700_000_000_123)
+    assert record == Read(None, None, topic, 1, 0, 1_700_000_000_123)
+    producer = Producer({"bootstrap.servers": kafka})
+    producer.produce(topic, b"v", b"k", partition=2, headers=[("file", b"x"), ("none", None)])
+    producer.flush(30)
+    (record,) = read(client(kafka), {(topic, 2): Range(0, 1)}, headers=True)
+    assert record.headers == [("file", b"x"), ("none", None)]
+    assert [one.headers for one in read(client(kafka), {(topic, 2): Range(0, 1)})] == [()]
 
 
 def test_what_was_aborted_is_not_read_and_a_range_that_ends_with_it_ends(kafka: str, topic: str) -> None:

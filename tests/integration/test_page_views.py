@@ -7,7 +7,8 @@ import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -17,16 +18,19 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as sql
 
-from page_views import star
+from page_views import service, star
 from page_views.batches import Batches
 from page_views.loader import FEEDS, Loader
 from page_views.names import AGGREGATES, SESSIONS, VIEWS
+from page_views.segment import PARTS
 from page_views.service import Out, PageViews
 from page_views.users import Span, of_table, of_topic, summed
 from page_views.waiting import Waiting
 from pipeline.kafka.client import client_options
 from pipeline.lake.lake import Lake
 from pipeline.lake.table import ensure
+from pipeline.runtime.errors import Transient
+from pipeline.structured.batch import RunningBatch
 from tests import topics
 from tests.integration import streaming
 from tests.integration.streaming import Trial, Watched
@@ -104,6 +108,7 @@ MORNING = (
     line("zoe", 2500, "/end"),
 )
 """The last moves the watermark to 11:31:40."""
+END = line("end", 40_000)
 
 
 def test_a_morning_that_a_person_can_check(trial: Views) -> None:
@@ -193,6 +198,47 @@ def test_views_that_are_shuffled_within_the_watermark_end_as_in_order_however_ba
     assert trial.sessions() == told_again.sessions(views, GAP)
     assert trial.letters() == []
     assert trial.files().keys() == {f"{number}.json" for number in range(1, 401)}
+
+
+@dataclass
+class Faulty:
+    """Raises where a batch's steps end, each time once."""
+
+    step: int = 0
+    due: int = 0
+
+    def after(self, found: Any) -> Any:
+        self.step += 1
+        if self.step > self.due:
+            self.step, self.due = 0, self.due + 1
+            raise Transient("a fault of the tests")
+        return found
+
+
+def test_a_batch_that_died_after_any_of_its_steps_ends_as_if_it_had_not(
+    trial: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = many(Random(5), 300)
+    trial.put(sent(views[::2]))
+    trial.put(sent([*views[1::2], END], partition=1))
+    fault = Faulty()
+    for place, name in ((RunningBatch, "wrote"), (Waiting, "leave"), (Batches, "take")):
+        monkeypatch.setattr(place, name, _failing(getattr(place, name), fault))
+    monkeypatch.setattr(service, "MOST", 2)
+    died = len(trial.go(MAX_RECORDS_PER_BATCH="120").errors)
+    assert died >= 5, "after views, sessions, windows, the note, files"
+    told = [json.loads(value or b"") for value in trial.out()]
+    found = Counter((one["anonymousUserId"], told_again.seconds(one["time"])) for one in told)
+    assert found == Counter((one.user, one.at) for one in map(told_again.view, [*views, END]))
+    assert told_again.differences(trial.windows(), told_again.windows(views, GAP)) == []
+    assert trial.sessions() == told_again.sessions(views, GAP)
+    assert len(trial.files()) == 60
+    left = {path.name for path in (trial.folder / "checkpoint" / "page-views" / "waiting").glob("*.arrow")}
+    assert len(left) <= 2 * (PARTS + 2), "what nothing speaks of is gone"
+
+
+def _failing(step: Callable[..., Any], fault: Faulty) -> Callable[..., Any]:
+    return lambda *given: fault.after(step(*given))
 
 
 def test_a_lost_checkpoint_repeats_neither_letters_nor_views_nor_windows_nor_files(trial: Views) -> None:

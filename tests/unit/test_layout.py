@@ -100,7 +100,7 @@ ONLY = {
     "scipy": {"loan_scoring/model/training.py"},
     "sklearn": {"loan_scoring/model/evaluation.py"},
     "matplotlib": {"loan_scoring/plots.py"},
-    "datasketches": {"page_views/closing.py", "page_views/users.py"},
+    "datasketches": {"page_views/sums.py", "page_views/users.py"},
     "ada_url": {"page_views/address.py"},
     "crawlerdetect": {"page_views/robots.py"},
     "crawleruseragents": {"page_views/robots.py"},

@@ -14,7 +14,7 @@ from scripts.supply_chain import AUDITED
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ANALYTICS = {"confluent-kafka", "pymongo", "pyarrow", "pandas", "numpy", "ada-url", "crawlerdetect"}
-LAKE = {"pyiceberg", "pyiceberg-core", "datasketches"}
+LAKE = {"pyiceberg", "pyiceberg-core"}
 TRAINS = {"optbinning", "ortools", "scikit-learn", "matplotlib"}
 ON_TOP = {"flask", "exchange-calendars", "httpx", "waitress"}
 MONEY = ("demo.__main__", "demo.cluster", "stream_consumer", "producers.__main__", "pipeline.__main__")
