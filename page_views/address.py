@@ -26,10 +26,29 @@ KEPT: Final = "page_views.kept"
 _IN: Final = r"[\t\r\n]*"
 _SCHEME: Final = f"h{_IN}t{_IN}t{_IN}p{_IN}(?:s{_IN})?:"
 _SLASHES: Final = rf"[/\\]{_IN}[/\\]"
-_BEGIN: Final = re.compile(rf"(?:{_SCHEME}|{_SLASHES})[/\\\t\r\n]*", re.IGNORECASE)
-_END: Final = re.compile(r"[/\\?#]|\Z")
-_BEGIN_ENCODED: Final = re.compile(r"https?(?:%3a|:)(?:%2f|/){2}", re.IGNORECASE)
-_END_ENCODED: Final = re.compile(r"%2f|%3f|%23|[/\\?#&]|\Z", re.IGNORECASE)
+
+
+class _Written(NamedTuple):
+    """How addresses are written: how one begins, what its host ends before, the signs behind credentials, slashes."""
+
+    begin: re.Pattern[str]
+    end: re.Pattern[str]
+    signs: tuple[str, ...]
+    slashes: re.Pattern[str]
+
+
+_PLAINLY: Final = _Written(
+    re.compile(rf"(?:{_SCHEME}|{_SLASHES})[/\\\t\r\n]*", re.IGNORECASE),
+    re.compile(r"[/\\?#]|\Z"),
+    ("@",),
+    re.compile(r"[/\\\t\r\n]+"),
+)
+_ENCODED: Final = _Written(
+    re.compile(r"https?(?:%3a|:)(?:%2f|/){2}", re.IGNORECASE),
+    re.compile(r"%2f|%3f|%23|[/\\?#&]|\Z", re.IGNORECASE),
+    ("@", "%40"),
+    re.compile(r"(?:%2f|/)+", re.IGNORECASE),
+)
 _ESCAPES: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _PLAIN: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
@@ -69,19 +88,26 @@ def without_credentials(text: str) -> str:
     """The same without the user names and passwords of all web addresses in it, also of percent-encoded ones."""
     if "@" not in text and "%40" not in text:
         return text
-    return _cut(_cut(text, _BEGIN, _END, ("@",)), _BEGIN_ENCODED, _END_ENCODED, ("@", "%40"))
+    return _cut(_cut(text, _PLAINLY), _ENCODED)
 
 
-def _cut(text: str, begin: re.Pattern[str], end: re.Pattern[str], signs: tuple[str, ...]) -> str:
+def _cut(text: str, how: _Written) -> str:
     """In one pass, whatever the text."""
     parts, done = [], 0
-    while found := begin.search(text, done):
+    while found := how.begin.search(text, done):
         first = found.end()
-        stop = end.search(text, first)
-        last = stop.start() if stop else len(text)
-        cut = max(at + len(sign) if (at := text.rfind(sign, first, last)) >= 0 else 0 for sign in signs)
-        parts += [text[done:first], text[max(first, cut) : last]]
-        done = last
+        parts.append(text[done:first])
+        while True:
+            last = how.end.search(text, first).start()  # type: ignore[union-attr] # at the latest at the text's end
+            ends = (at + len(sign) for sign in how.signs if (at := text.rfind(sign, first, last)) >= 0)
+            cut = max(ends, default=first)
+            parts.append(text[cut:last])
+            done = last
+            slashes = how.slashes.match(text, last)
+            if cut == first or text[cut:last].strip("\t\r\n") or slashes is None:
+                break
+            parts.append(slashes[0])  # with no host before them, they go for those before it
+            first = done = slashes.end()
     return "".join((*parts, text[done:]))
 
 

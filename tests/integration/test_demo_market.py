@@ -25,6 +25,7 @@ def test_candles_end_as_a_batch_computation_although_the_service_was_killed(tmp_
         running.wait_until(running.nothing_is_left)
 
 
+@pytest.mark.soak  # Spark starts three times; test_trades is as hard on the service, test_demo fails a demo in each run
 def test_a_window_that_no_trade_has_made_is_found_and_fails_the_demo(tmp_path: Path) -> None:
     with demo(tmp_path, "trades", "--minutes", "1", "--seconds", "5", "--symbols", "AMC,GME") as running:
         running.wait_for("a trade comes 12 s late", 500)
