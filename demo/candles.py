@@ -14,7 +14,7 @@ from rich.text import Text
 from demo.acts import Heard, Service, three_acts
 from demo.agreement import agreement, newest_of
 from demo.checks import Check, told
-from demo.ground import DATABASE, Ground, ground
+from demo.market_ground import DATABASE, MarketGround, market_ground
 from demo.pictures import Pictures
 from demo.sending import Sending, sending
 from demo.telling import Say
@@ -35,7 +35,7 @@ ABORTED: Final = 25
 def play(symbols: tuple[str, ...], minutes: int, seconds: float, seed: int, console: Console, say: Say) -> bool:
     """All of it; whether everything adds up."""
     say("starting a Kafka broker and a database that speaks MongoDB's protocol")
-    with ground() as here, Client(here.mongo.uri) as mongo:
+    with market_ground() as here, Client(here.mongo.uri) as mongo:
         say(f"they answer: {here.kafka.bootstrap} and {here.mongo.uri}")
         records = list(candles(seed, symbols, [DAY], minutes, DISORDER))
         topics = topics_of(symbols)
@@ -62,7 +62,7 @@ def _picture(line: str, under_way: Sending, database: Any, topics: tuple[str, ..
     return Group(Text(line), bar, newest_of(database, topics))
 
 
-def _checks(here: Ground, mongo: Client, topics: tuple[str, ...], sent: list[Delivered]) -> list[Check]:
+def _checks(here: MarketGround, mongo: Client, topics: tuple[str, ...], sent: list[Delivered]) -> list[Check]:
     """Everything that lies in the topics against everything that is there."""
     records = {topic: read(here.kafka.bootstrap, topic) for topic in topics}
     kinds: Mapping[Place, str] = {(one.topic, one.partition, one.offset): one.kind for one in sent}

@@ -1,33 +1,36 @@
-"""Where the demos of the analytics play: a broker and a database, gone afterwards."""
+"""Where the demos of the analytics play: a broker, and what else a service needs, gone afterwards."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from channel_stats.settings import ChannelSettings
 from demo.stage import forget_surroundings
 from market.feed.settings import FeedSettings
 from market.settings import IndicatorSettings, MongoSettings
 from page_views.settings import ViewSettings
 from pipeline.settings.analytics import AnalyticsSettings
 from tests.kafka import Broker, broker
-from tests.mongo import Mongo, database
 
-DATABASE: Final = "market"
+GROUPS: Final = (AnalyticsSettings, ChannelSettings, ViewSettings, FeedSettings, MongoSettings, IndicatorSettings)
+"""Of which nothing that the user has set counts."""
+
+Server = Callable[[Path], AbstractContextManager[Any]]
+"""Started by a call with a folder for its data."""
 
 
 @dataclass(frozen=True)
 class Ground:
-    """Servers that answer, and a folder that goes with them."""
+    """A broker that answers, and a folder that goes with it."""
 
     kafka: Broker
-    mongo: Mongo
     folder: Path
 
     @property
@@ -41,22 +44,30 @@ class Ground:
         return {
             "KAFKA_BROKERS": self.kafka.bootstrap,
             "CHECKPOINT_DIR": str(self.folder / "checkpoints"),
-            "MONGO_URI": self.mongo.uri,
-            "MONGO_DBNAME": DATABASE,
             "METRICS_PORT": "0",
         }
 
 
 @contextmanager
 def ground() -> Iterator[Ground]:
-    """A Kafka broker and a database, ended with the context. Raises RuntimeError, which says what is missing."""
+    """A Kafka broker, ended with the context. Raises RuntimeError, which says what is missing."""
+    with servers(kafka=broker) as (folder, answering):
+        yield Ground(folder=folder, **answering)
+
+
+@contextmanager
+def servers(**wanted: Server) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A folder, and the servers that were started in it side by side, by their names; gone with the context.
+
+    Raises RuntimeError, which says what is missing.
+    """
     forget_surroundings()
-    for group in (AnalyticsSettings, ViewSettings, FeedSettings, MongoSettings, IndicatorSettings):
-        for name in group.model_fields:
-            os.environ.pop(name.upper(), None)
-    with TemporaryDirectory(prefix="demo-", ignore_cleanup_errors=True) as name, ExitStack() as running:
-        folder = Path(name)
-        with ThreadPoolExecutor(2) as together:
-            kafka = together.submit(running.enter_context, broker(folder / "kafka"))
-            mongo = together.submit(running.enter_context, database(folder / "mongo"))
-        yield Ground(kafka.result(), mongo.result(), folder)
+    for setting in (setting for group in GROUPS for setting in group.model_fields):
+        os.environ.pop(setting.upper(), None)
+    with TemporaryDirectory(prefix="demo-", ignore_cleanup_errors=True) as made, ExitStack() as running:
+        folder = Path(made)
+        with ThreadPoolExecutor(len(wanted)) as together:
+            starting = {
+                name: together.submit(running.enter_context, server(folder / name)) for name, server in wanted.items()
+            }
+        yield folder, {name: one.result() for name, one in starting.items()}

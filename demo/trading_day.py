@@ -23,8 +23,8 @@ from demo.acts import Heard
 from demo.agreement import agreement, newest_of
 from demo.checks import Check, told
 from demo.fed import limits_kept, whole
-from demo.ground import DATABASE, Ground, ground
 from demo.job import Line, job
+from demo.market_ground import DATABASE, MarketGround, market_ground
 from demo.pictures import Pictures
 from demo.telling import Say
 from market.calendar import Calendar, Session
@@ -109,7 +109,7 @@ def play(
     sessions = Calendar(EXCHANGE).sessions(day - BEFORE, day)
     showing = Showing.last(session, minutes, speed)
     say("starting a Kafka broker and a database that speaks MongoDB's protocol")
-    with ground() as here, Client(here.mongo.uri) as mongo:
+    with market_ground() as here, Client(here.mongo.uri) as mongo:
         provider = Provider(symbols, sessions, showing.clock(), PER_MINUTE, per_day=0, seed=seed, mishaps=MISHAPS)
         with standing_in(provider) as url:
             environment = _environment(here, provider, url)
@@ -126,7 +126,7 @@ def play(
     return good
 
 
-def _environment(here: Ground, provider: Provider, url: str) -> dict[str, str]:
+def _environment(here: MarketGround, provider: Provider, url: str) -> dict[str, str]:
     return {
         **here.environment,
         "SYMBOLS": ",".join(provider.symbols),
@@ -140,7 +140,7 @@ def _environment(here: Ground, provider: Provider, url: str) -> dict[str, str]:
 
 
 @contextmanager
-def _dashboard(here: Ground, environment: Mapping[str, str]) -> Iterator[str]:
+def _dashboard(here: MarketGround, environment: Mapping[str, str]) -> Iterator[str]:
     """Its address, while the context lasts."""
     port = free_port()
     page = f"http://{HERE}:{port}/"
@@ -163,7 +163,7 @@ def _answers(port: int) -> bool:
 
 
 def _run(
-    here: Ground,
+    here: MarketGround,
     provider: Provider,
     environment: Mapping[str, str],
     showing: Showing,
@@ -206,7 +206,7 @@ def _run(
                 over()
 
 
-def _checks(here: Ground, provider: Provider, session: Session, database: Any, page: str) -> list[Check]:
+def _checks(here: MarketGround, provider: Provider, session: Session, database: Any, page: str) -> list[Check]:
     topics = topics_of(tuple(provider.symbols))
     records = {topic: read(here.kafka.bootstrap, topic) for topic in topics}
     return [

@@ -19,7 +19,8 @@ from benchmarks.analytics.copying import COPIES
 from benchmarks.job import Job
 from benchmarks.machine import Use, Watch
 from benchmarks.results import Goal, Result
-from demo.ground import DATABASE, Ground, ground
+from demo.ground import Ground, ground
+from demo.market_ground import DATABASE, market_ground
 from market.trades import READS, WRITES
 from pipeline.kafka.letters import letters_of
 from tests.kafka import Broker
@@ -73,7 +74,7 @@ class Bench:
     def warm(self) -> list[Result]:
         """A backlog of 2,000 candles of each of 50 symbols."""
         names = [f"sym{number}" for number in range(SYMBOLS)]
-        with ground() as here:
+        with market_ground() as here:
             _make(here, names)
             values = list(backlog.candles(2_000))
             for name in names:
@@ -92,7 +93,7 @@ class Bench:
         names = [f"sym{number}" for number in range(self.symbols)]
         random = Random(1)
         found = []
-        with ground() as here:
+        with market_ground() as here:
             _make(here, names)
             backlog.fill_each(here.kafka.bootstrap, names, backlog.candle(random, 0))
             with runs.running(CANDLES, {**here.environment, "SYMBOLS": ",".join(names)}) as job:
@@ -117,7 +118,7 @@ class Bench:
     def latency(self) -> list[Result]:
         """From a candle's arrival in its topic until a reader of the database sees it."""
         names = [f"sym{number}" for number in range(SYMBOLS)]
-        with ground() as here:
+        with market_ground() as here:
             _make(here, names)
             backlog.fill_each(here.kafka.bootstrap, names, backlog.candle(Random(0), 0))
             with runs.running(CANDLES, {**here.environment, "SYMBOLS": ",".join(names)}) as job:
