@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import cache, partial
@@ -21,7 +18,6 @@ from channel_stats.registry import Registry
 from demo.acts import Heard, Service, three_acts
 from demo.channel_ground import ChannelGround, channel_ground
 from demo.checks import Check, told
-from demo.job import JobFailed
 from demo.months import as_svg, on_console
 from demo.pictures import Pictures
 from demo.sending import Sending, sending
@@ -33,7 +29,6 @@ from tests.channels import told_again
 from tests.market import letters
 from tests.market.candle_records import Place
 from tests.schema import Schema
-from tests.servers import ROOT
 from tests.topics import create, read
 
 BEGIN: Final = 1_483_228_800
@@ -41,6 +36,7 @@ BEGIN: Final = 1_483_228_800
 PER_DAY: Final = 2
 PARTITIONS: Final = 4
 TABLES: Final = ("yt_daily", "yt_monthly")
+COMMANDS: Final = ("-m", "channel_stats")
 STORES: Final = (("yt_daily",), ("yt_monthly", "--from", "yt_daily"))
 TROUBLES: Final = (*EXPECTED, KafkaException, DeliveryError)
 
@@ -74,7 +70,7 @@ def play(channels: int, days: int, seconds: float, plot: Path | None, seed: int,
     say("starting a Kafka broker, a registry of schemas and a MariaDB")
     with channel_ground() as here:
         say(f"they answer: {here.kafka.bootstrap}, {here.registry.url}, {here.schema.url}")
-        say("; ".join(_run(here, "register").splitlines()))
+        say("; ".join(here.ran(*COMMANDS, "register").splitlines()))
         records = list(harvests(seed, channels, BEGIN, days, PER_DAY, Mishaps()))
         create(here.kafka.bootstrap, {TOPIC: PARTITIONS})
         say(f"{len(records):,} records of {channels} channels and {days} days, {seconds:.0f} s to send")
@@ -99,23 +95,13 @@ def play(channels: int, days: int, seconds: float, plot: Path | None, seed: int,
     return told(checks, f"{len(records):,} records", console)
 
 
-def _run(here: ChannelGround, *arguments: str, module: str = "channel_stats", **settings: str) -> str:
-    """What a command has said. Raises `JobFailed`."""
-    command = [sys.executable, "-m", module, *arguments]
-    environment = {**os.environ, **here.environment, **settings}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise JobFailed(f"{' '.join(command[1:])} has ended with {done.returncode}: {done.stderr[-2000:].strip()}")
-    return done.stdout
-
-
 def _stored(here: ChannelGround, say: Say) -> Schema:
     """A schema whose tables come from the Avro alone."""
     other = here.schema.another("yt_stored")
     where = {"MYSQL_LOC": f"jdbc:mysql://{other.host}:{other.port}/{other.name}"}
-    _run(here, "yt", module="migrations", **where)
+    here.ran("-m", "migrations", "yt", **where)
     for arguments in STORES:
-        say(_run(here, "store", *arguments, **where).strip())
+        say(here.ran(*COMMANDS, "store", *arguments, **where).strip())
     return other
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -12,12 +14,14 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from channel_stats.settings import ChannelSettings
+from demo.job import JobFailed
 from demo.stage import forget_surroundings
 from market.feed.settings import FeedSettings
 from market.settings import IndicatorSettings, MongoSettings
 from page_views.settings import ViewSettings
 from pipeline.settings.analytics import AnalyticsSettings
 from tests.kafka import Broker, broker
+from tests.servers import ROOT
 
 GROUPS: Final = (AnalyticsSettings, ChannelSettings, ViewSettings, FeedSettings, MongoSettings, IndicatorSettings)
 """Of which nothing that the user has set counts."""
@@ -46,6 +50,14 @@ class Ground:
             "CHECKPOINT_DIR": str(self.folder / "checkpoints"),
             "METRICS_PORT": "0",
         }
+
+    def ran(self, *arguments: str, **settings: str) -> str:
+        """What `python` with these arguments says, given the settings that lead here and these. Raises `JobFailed`."""
+        environment = {**os.environ, **self.environment, **settings}
+        done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise JobFailed(f"{' '.join(arguments)} has ended with {done.returncode}: {done.stderr[-2000:].strip()}")
+        return done.stdout
 
 
 @contextmanager

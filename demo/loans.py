@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,7 +20,6 @@ from rich.text import Text
 from demo.acts import Heard, Service
 from demo.checks import Check, told
 from demo.ground import Ground, ground
-from demo.job import JobFailed
 from demo.pictures import Pictures
 from demo.sending import Sending, sending
 from demo.telling import EXPECTED, Say, act
@@ -97,7 +93,11 @@ class Scene:
 
     def told(self, command: str) -> str:
         """What `python -m loan_scoring` says. Raises `JobFailed`."""
-        return _ran(self, "-m", "loan_scoring", command)
+        return self.ran("-m", "loan_scoring", command)
+
+    def ran(self, *arguments: str) -> str:
+        """What `python` says here. Raises `JobFailed`."""
+        return self.here.ran(*arguments, **self.settings, SPARK_MASTER="local[2]", COLUMNS="100")
 
     def train(self, seed: int, drift: float) -> None:
         """A version, which is the champion then."""
@@ -138,7 +138,7 @@ def play(number: int, seconds: float, seed: int, console: Console, say: Say) -> 
         say(f"it has told of {heard}")
         files = _files(scene)
         say(f"{files} files; python -m pipeline loan-scoring maintain-tables makes few of them")
-        _maintain(scene)
+        scene.ran("-m", "pipeline", "loan-scoring", "maintain-tables")
         say(f"{_files(scene)} files; reconciling: every application against its row, its score told again")
         checks = _checks(scene, {made.value for made in sent if made.kind == "broken"})
         _tell(scene, console, say)
@@ -166,24 +166,6 @@ def _acts(service: Service, heard: Heard, halves: tuple[Sending, Sending], scene
     service.until_stopped(show.until(stop))
     scene.say("everything is sent; SIGTERM has ended it after its batch, and --until-caught-up does what is left")
     service.until_caught_up()
-
-
-def _maintain(scene: Scene) -> None:
-    _ran(scene, "-m", "pipeline", "loan-scoring", "maintain-tables")
-
-
-def _ran(scene: Scene, *command: str) -> str:
-    environment = {
-        **os.environ,
-        **scene.here.environment,
-        **scene.settings,
-        "SPARK_MASTER": "local[2]",
-        "COLUMNS": "100",
-    }
-    done = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise JobFailed(f"{' '.join(command)}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
-    return done.stdout
 
 
 def _picture(line: str, halves: Sequence[Sending], heard: Heard) -> RenderableType:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,7 +14,6 @@ from channel_stats.tables import Tables
 from demo.channel_ground import ChannelGround, channel_ground
 from pipeline.mysql.database import Database
 from producers.harvests import TOPIC
-from tests.servers import ROOT
 from tests.topics import read
 
 if TYPE_CHECKING:
@@ -43,8 +39,8 @@ def measured(bench: Bench) -> list[Result]:
 def prepare(here: ChannelGround) -> None:
     """Topics, schemas and tables."""
     backlog.make(here.kafka.bootstrap, [TOPIC, DAILY.name, MONTHLY.name], 4)
-    _command(here, "channel_stats", "register")
-    _command(here, "migrations", "yt")
+    here.ran("-m", "channel_stats", "register")
+    here.ran("-m", "migrations", "yt")
 
 
 def _path(bench: Bench, here: ChannelGround) -> Result:
@@ -115,8 +111,3 @@ def _rows(period: Period, later: int) -> Iterator[tuple[Key, Count]]:
 
 def _names() -> tuple[str, str]:
     return DAILY.name, MONTHLY.name
-
-
-def _command(here: ChannelGround, module: str, *arguments: str) -> None:
-    command = [sys.executable, "-m", module, *arguments]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, **here.environment}, check=True, capture_output=True)
