@@ -120,10 +120,11 @@ def store(
         keeping = store_of(StoreSettings.read(os.environ), table.value, taken.value)
         with progress(f"records of {taken}") as say:
             stored = keeping.run(stop, say, follow=follow)
-        typer.echo(
-            f"{stored.records:,} records of {taken} are in the table {table}; {stored.unread:,} cannot be read, "
-            f"{stored.letters:,} of which are letters since now; {stored.lost:,} rows could not be stored"
-        )
+        typer.echo(f"{stored.records:,} records of {taken} are in the table {table}")
+        if stored.unread:
+            aside.print(f"{stored.unread:,} cannot be read; {stored.letters:,} of them are letters since now")
+        if stored.lost:
+            aside.print(f"{stored.lost:,} rows could not be stored: docs/channels.md, Tables")
         return not stored.unread and not stored.lost
 
     _run(run)

@@ -43,7 +43,8 @@ class Heard:
 
     def __str__(self) -> str:
         kinds = {**self.counts, "letters": self.letters.total()}
-        return ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count) or "Spark is starting"
+        nothing = "its first batch is under way" if self.runs else "Spark is starting"
+        return ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count) or nothing
 
 
 class Here(Protocol):

@@ -83,7 +83,7 @@ def play(channels: int, days: int, seconds: float, plot: Path | None, seed: int,
 
             with Pictures(console, lambda: _picture(line(), under_way, here), line) as show:
                 three_acts(service, heard, under_way, lambda: under_way.done, show, say)
-        say(f"it has told of {heard}")
+        say(f"its log tells of {heard}; not of what was killed before its batch had ended")
         say("storing the Avro in tables of their own, without Spark: days, and months from the days")
         other = _stored(here, say)
         say("reconciling: every harvest against topics, tables and letters")

@@ -44,7 +44,9 @@ def test_what_the_service_tells_is_counted_and_batches_since_it_was_started_last
     batch = {"event": "batch", "counts": {"accepted": 5, "corrected": 0}, "letters": {"late": 2}}
     assert str(heard) == "Spark is starting"
     days, months = ({"event": "running", "flow": flow} for flow in ("days", "months"))
-    for line in (days, batch, months, batch, batch, days, months, batch):
+    heard.hear(days)
+    assert str(heard) == "its first batch is under way"
+    for line in (batch, months, batch, batch, days, months, batch):
         heard.hear(line)
     assert (heard.runs, heard.batches, heard.letters) == (2, 1, Counter(late=8))
     assert str(heard) == "20 accepted, 8 letters"
