@@ -19,10 +19,11 @@ from pipeline.kafka.lanes import Lanes, Written
 
 
 class Closed(NamedTuple):
-    """What came of a part. Segments: `left`, what goes on to wait; `sums`, of this part's views."""
+    """What came of a part. Segments: `left`, what goes on to wait, `rows` of it; `sums`, of this part's views."""
 
     written: Written
     left: str
+    rows: int
     sums: str
 
 
@@ -56,7 +57,8 @@ class Close:
         written = self.lanes.write(part, over)
         left = pa.concat_batches([*rows.filter(pc.invert(due)).to_batches(), sessions(known)])
         name = f"{self.name}-left-{part}"
-        return Closed(written, self.segments.write(name, [left]), self.segments.write(f"{name}-sums", sums.parts()))
+        summed = self.segments.write(f"{name}-sums", sums.parts())
+        return Closed(written, self.segments.write(name, [left]), left.num_rows, summed)
 
     def _waiting(self, part: int) -> pa.Table:
         read = self.segments.read(self.state.batches, part)

@@ -89,6 +89,9 @@ class Views:
         self._rows[part_of(user)].append(seen)
         self.newest = max(self.newest, seen.at)
 
+    def __len__(self) -> int:
+        return sum(map(len, self._rows))
+
     def parts(self) -> list[pa.RecordBatch]:
         """All of them."""
         return [_widened(columns(rows, VIEW)) for rows in self._rows]

@@ -74,6 +74,7 @@ class PageViews:
         before = self.waiting.before(batch.number)
         after = self._closed(batch, self._taken(batch, before))
         self.waiting.leave(after)
+        batch.keeps(after.rows)
         if after.parts != before.parts:
             self.waiting.tidy()
         if self.batches is not None:
@@ -91,7 +92,8 @@ class PageViews:
         batch.wrote(self.out.views, lanes, [one.written for one in taken])
         newest = max(before.newest, *(one.newest for one in taken))
         new = tuple(one.segment for one in taken if one.segment)
-        return State(batch.number, newest, before.until, before.batches + new, before.parts)
+        rows = before.rows + sum(one.views for one in taken)
+        return State(batch.number, newest, before.until, before.batches + new, before.parts, rows)
 
     def _closed(self, batch: Batch, state: State) -> State:
         until = max(state.until, (state.newest - self.lateness) // LENGTH * LENGTH)
@@ -106,7 +108,8 @@ class PageViews:
         lanes = batch.lanes(aggregates, {(aggregates, 0): through}, PARTS)
         tell = Tell(self.waiting.segments, tuple(one.sums for one in closed), lanes, aggregates)
         batch.wrote(aggregates, lanes, reports(_tasks(batch, PARTS), tell))
-        return State(state.batch, state.newest, until, (), tuple(one.left for one in closed))
+        left, rows = tuple(one.left for one in closed), sum(one.rows for one in closed)
+        return State(state.batch, state.newest, until, (), left, rows)
 
 
 def service(settings: ViewSettings) -> Service:

@@ -27,10 +27,13 @@ Dealt = Sequence[Mapping[Place, Range]]
 
 
 class Taken(NamedTuple):
-    """What came of a task's records. `newest`: the newest view's time, in seconds; 0 where there is none."""
+    """What came of a task's records. `views`: how many wait in the segment. `newest`: the newest view's time, in
+    seconds; 0 where there is none.
+    """
 
     written: Written
     segment: str
+    views: int
     newest: int
 
 
@@ -53,7 +56,7 @@ class Take:
         views = Views()
         written = self.lanes.write(number, self._rows(self.dealt[number], views))
         segment = self.segments.write(f"{self.name}-{number}", views.parts()) if views.newest else ""
-        return Taken(written, segment, views.newest)
+        return Taken(written, segment, len(views), views.newest)
 
     def _rows(self, ranges: Mapping[Place, Range], views: Views) -> Iterator[Row]:
         letters = _PutOff()

@@ -26,7 +26,7 @@ class State(msgspec.Struct, frozen=True):
     """After a batch.
 
     `newest`: the newest view's time, in seconds. `until`: the windows before are closed. `batches`: segments of views
-    as they were read; `parts`: for each part, the segment of what was left as windows closed last.
+    as they were read; `parts`: for each part, the segment of what was left as windows closed last. `rows`: of all.
     """
 
     batch: int = -1
@@ -34,6 +34,7 @@ class State(msgspec.Struct, frozen=True):
     until: int = 0
     batches: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    rows: int = 0
 
 
 class Waiting:

@@ -37,6 +37,7 @@ class RunningBatch:
     counts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
+    kept: int | None = None
 
     @property
     def number(self) -> int:
@@ -81,6 +82,9 @@ class RunningBatch:
         since = self.since(self.number)
         found = {place: Range(since.get(place, EARLIEST), end) for place, end in self.through.items()}
         return {place: one for place, one in found.items() if one.begin < one.end and one.end > 0}
+
+    def keeps(self, rows: int) -> None:
+        self.kept = rows
 
     def count(self, name: str, amount: int = 1) -> None:
         self.counts[name] += amount

@@ -96,6 +96,9 @@ class Batch(Protocol):
     def ranges(self) -> Mapping[Place, Range]:
         """The batch's records by where they lie, for tasks that read them (`pipeline.kafka.reading`) without Spark."""
 
+    def keeps(self, rows: int) -> None:
+        """Say how many rows the flow keeps for later batches by itself, beside Spark: its state."""
+
     def count(self, name: str, amount: int = 1) -> None:
         """Add to what metrics, status and page say that became of records: accepted, corrected, …
 

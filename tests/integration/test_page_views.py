@@ -113,7 +113,8 @@ END = line("end", 40_000)
 
 def test_a_morning_that_a_person_can_check(trial: Views) -> None:
     trial.put(sent(MORNING))
-    trial.go()
+    kept = trial.go().batches[-1].kept
+    assert kept == 1 + 2, "zoe's view, and the sessions of ann and bob that may go on"
     found = {
         (one["start"][11:16], one["path"], one["utmSource"], one["utmMedium"]): (
             one["views"],

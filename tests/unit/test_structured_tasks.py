@@ -33,3 +33,12 @@ def test_a_task_tells_its_outcome_and_tidies_up_after_it(
     assert tidied == [], "what it has to tell goes out first"
     assert list(told_by) == []
     assert tidied == ["function"]
+
+
+def test_a_task_reads_all_that_it_was_given_whatever_its_work_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "TaskContext", SimpleNamespace(get=lambda: SimpleNamespace(partitionId=lambda: 0)))
+    monkeypatch.setattr(tasks, "tidy", lambda _: None)
+    for work in (lambda *_: None, lambda *_: (_ for _ in ()).throw(Transient("away"))):
+        given = iter(["a", "b"])
+        assert len(list(tasks._Reporting(work)(given))) == 1
+        assert next(given, None) is None, "or Spark ends the worker"

@@ -65,6 +65,8 @@ class Health(Liveness):
         self.progressed()
         self.waits.settle()
         self.metrics.tell_batch(flow, batch, seconds)
+        if batch.kept is not None:
+            self._state_rows[flow] = batch.kept
         self._letters.update(batch.reasons)
         letters = {f"letter:{reason}": number for reason, number in batch.reasons.items()}
         self._history.add({flow: {**batch.counts, **letters}})

@@ -48,7 +48,9 @@ class Metrics:
             "still count in a window that is open",
             "flow",
         )
-        self.state_rows = make.gauge("state_rows", "Rows that Spark keeps for a flow with a state", "flow")
+        self.state_rows = make.gauge(
+            "state_rows", "Rows that are kept for later batches of a flow with a state", "flow"
+        )
         self.lag_records = make.gauge(
             "lag_records", "Offsets of a partition that are not in effect yet", "topic", "partition"
         )
@@ -77,6 +79,8 @@ class Metrics:
         for reason, number in batch.reasons.items():
             self.letters.labels(reason).inc(number)
         self.repeated.labels(flow).inc(batch.repeated)
+        if batch.kept is not None:
+            self.state_rows.labels(flow).set(batch.kept)
 
     def tell_state(self, flow: str, operators: Sequence[Mapping[str, Any]]) -> int:
         """What Spark says of the operators that keep a state, after a batch; how many rows came too late."""

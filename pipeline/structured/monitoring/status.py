@@ -28,8 +28,8 @@ class Status(ServiceStatus, frozen=True):
     `lag`: as last looked up, the worst first. `per_minute`: records of each of the last 60 minutes, the last of which
     is not over. `outcomes`: of that hour, flow → what became of records → how many. `letters`: written since the
     process began, by reason. `late`: rows that came too late for a window, once for each window that they were too late
-    for, since the process began. `state_rows`: kept by Spark for flows with a state. `batches`: as the log tells them,
-    the newest first. `alarms`: what the service itself has found that somebody has to look at, and why.
+    for, since the process began. `state_rows`: kept for later batches, by flow. `batches`: as the log tells them, the
+    newest first. `alarms`: what the service itself has found that somebody has to look at, and why.
     """
 
     lag: list[Lag]
