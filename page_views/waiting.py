@@ -56,7 +56,7 @@ class Waiting:
     def tidy(self) -> None:
         """Remove the files that no state speaks of; while no task writes any."""
         named = {name for state in self._states() for name in (*state.batches, *state.parts)}
-        for name in self._files.names("."):
+        for name in self._files.names(""):
             if name.endswith(".arrow") and name not in named:
                 self._files.remove(name)
 
