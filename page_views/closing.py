@@ -10,7 +10,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 
 from page_views.outgoing import ToldSession
-from page_views.segment import Segments, in_order, sessions
+from page_views.segment import COLUMNS, Pieces, Segments, in_order, session_row
 from page_views.sessions import Session, Told, told
 from page_views.sums import Sums
 from page_views.waiting import State
@@ -31,34 +31,33 @@ class Closed(NamedTuple):
 class Close:
     """Task n closes windows for part n of the users, and writes sessions that are over to lane n.
 
-    `state`: of what waits. `until`: windows before are to be closed. `gap`: of sessions, in seconds. `topic`: of
-    sessions. `name`: of the batch.
+    `state`: of what waits, and up to when windows are to be closed. `since`: those before had been. `gap`: of sessions,
+    in seconds. `topic`: of sessions.
     """
 
     segments: Segments
     state: State
-    until: int
+    since: int
     gap: int
     lanes: Lanes
     topic: str
-    name: str
 
     def __call__(self, part: int, _: object) -> Closed:
         rows = self._waiting(part)
-        due = pc.or_(pc.less(rows["at"], self.until), pc.is_valid(rows["last"]))
-        known, over, sums = list[Session](), list[Row](), Sums()
-        for one in told(in_order(rows.filter(due)), self.gap, self.until):
+        due = pc.or_(pc.less(rows["at"], self.state.until), pc.is_valid(rows["last"]))
+        known, over, sums = Pieces(COLUMNS), list[Row](), Sums()
+        for one in told(in_order(rows.filter(due)), self.gap, self.state.until, self.since):
             if isinstance(one, Told):
                 sums.add(one)
             elif one.closes is None:
-                known.append(one)
+                known.add(session_row(one))
             else:
                 over.append(row(one, one.closes, self.topic))
         written = self.lanes.write(part, over)
-        left = pa.concat_batches([*rows.filter(pc.invert(due)).to_batches(), sessions(known)])
-        name = f"{self.name}-left-{part}"
-        summed = self.segments.write(f"{name}-sums", sums.parts())
-        return Closed(written, self.segments.write(name, [left]), left.num_rows, summed)
+        left = pa.concat_batches([*rows.filter(pc.invert(due)).to_batches(), *known.all()])
+        batch, write = self.state.batch, self.segments.write
+        summed = write(batch, f"sums-{part}", sums.parts())
+        return Closed(written, write(batch, f"left-{part}", [left]), left.num_rows, summed)
 
     def _waiting(self, part: int) -> pa.Table:
         read = self.segments.read(self.state.batches, part)

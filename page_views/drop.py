@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from page_views.lines import Broken, Changed, Identity, ViewFile, is_view_file
-from page_views.names import FAULT, FILE, FILES, READS
+from page_views.names import BAD_FILE, FAULT, FILE, FILES, READS
 from page_views.view import clean
 from pipeline.kafka.lane import Lane, Row
 from pipeline.kafka.reading import EARLIEST, Range, read
@@ -146,7 +146,7 @@ class DropFolder:
         return Row(self._topic, user, clean(line), "", 0, number, [(FILE, f"line {number} of {name}".encode())])
 
     def _fault(self, name: str) -> Row:
-        return Row(self._topic, None, None, "", 0, 0, [(FILE, name.encode()), (FAULT, b"bad_file")])
+        return Row(self._topic, None, None, "", 0, 0, [(FILE, name.encode()), (FAULT, BAD_FILE.encode())])
 
     def _marking(self, identity: Identity, mark: Mark) -> Row:
         return Row(self._marks_topic, json.dumps(identity).encode(), json.dumps(mark).encode(), "", 0, 0)

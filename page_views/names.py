@@ -14,4 +14,5 @@ TABLES: Final = (VIEW_FACTS, SESSION_FACTS, WINDOW_SUMS, PAGES, SOURCES, BROWSER
 FILES: Final = f"{READS}.files"
 """How far files of the drop folder are in `READS`; compacted."""
 FILE, FAULT = "file", "fault"
-"""Headers of a record that comes from a file: which line it is, and, where the file cannot be read, the reason."""
+"""Headers of a record that comes from a file: which line it is, and, where the file cannot be read, `BAD_FILE`."""
+BAD_FILE: Final = "bad_file"

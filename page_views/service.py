@@ -26,7 +26,6 @@ from page_views.drop import DropFolder
 from page_views.loader import Loader
 from page_views.names import AGGREGATES, READS, SESSIONS, VIEWS
 from page_views.segment import PARTS
-from page_views.sessions import LENGTH
 from page_views.settings import ViewSettings
 from page_views.sums import Tell
 from page_views.taking import Take, deal
@@ -72,8 +71,8 @@ class PageViews:
     def apply(self, batch: Batch) -> None:
         """Raises `PipelineError`."""
         before = self.waiting.before(batch.number)
-        after = self._closed(batch, self._taken(batch, before))
-        self.waiting.leave(after)
+        after = self._closed(batch, before, self._taken(batch, before))
+        self.waiting.leave(before, after)
         batch.keeps(after.rows)
         if after.parts != before.parts:
             self.waiting.tidy()
@@ -85,31 +84,29 @@ class PageViews:
         if not ranges:
             return msgspec.structs.replace(before, batch=batch.number)
         lanes = batch.lanes(self.out.views)
-        segments, watermark = self.waiting.segments, before.newest - self.lateness
-        dealt = deal(ranges, lanes.count)
-        take = Take(self.client, lanes, self.out.views, dealt, segments, watermark, str(batch.number))
+        segments, dealt = self.waiting.segments, deal(ranges, lanes.count)
+        take = Take(self.client, lanes, self.out.views, dealt, segments, before.watermark, batch.number)
         taken = reports(_tasks(batch, lanes.count), take)
         batch.wrote(self.out.views, lanes, [one.written for one in taken])
-        newest = max(before.newest, *(one.newest for one in taken))
+        watermark = max(before.watermark, *(one.newest - self.lateness for one in taken))
         new = tuple(one.segment for one in taken if one.segment)
         rows = before.rows + sum(one.views for one in taken)
-        return State(batch.number, newest, before.until, before.batches + new, before.parts, rows)
+        return State(batch.number, watermark, before.batches + new, before.parts, rows)
 
-    def _closed(self, batch: Batch, state: State) -> State:
-        until = max(state.until, (state.newest - self.lateness) // LENGTH * LENGTH)
-        if until == state.until and len(state.batches) <= MOST:
+    def _closed(self, batch: Batch, before: State, state: State) -> State:
+        if state.until == before.until and len(state.batches) <= MOST:
             return state
         aggregates, sessions = self.out.aggregates, self.out.sessions
-        through = until * 1000 + 1
+        through = state.until * 1000 + 1
         lanes = batch.lanes(sessions, {(sessions, 0): through}, PARTS)
-        close = Close(self.waiting.segments, state, until, self.gap, lanes, sessions, str(batch.number))
+        close = Close(self.waiting.segments, state, before.until, self.gap, lanes, sessions)
         closed = reports(_tasks(batch, PARTS), close)
         batch.wrote(sessions, lanes, [one.written for one in closed])
         lanes = batch.lanes(aggregates, {(aggregates, 0): through}, PARTS)
         tell = Tell(self.waiting.segments, tuple(one.sums for one in closed), lanes, aggregates)
         batch.wrote(aggregates, lanes, reports(_tasks(batch, PARTS), tell))
         left, rows = tuple(one.left for one in closed), sum(one.rows for one in closed)
-        return State(state.batch, state.newest, until, (), left, rows)
+        return State(state.batch, state.watermark, (), left, rows)
 
 
 def service(settings: ViewSettings) -> Service:

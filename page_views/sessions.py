@@ -53,40 +53,41 @@ class Told(NamedTuple):
     begins: bool
 
 
-def told(rows: Iterable[Seen | Session], gap: int, until: int) -> Iterator[Told | Session]:
+def told(rows: Iterable[Seen | Session], gap: int, until: int, since: int) -> Iterator[Told | Session]:
     """Each view; each session that is over; and those that a view from `until` on may belong to, with `closes` None.
 
     `rows`: by user and time, the session that is known from before first. `gap`: the longest pause within a session, in
-    seconds. `until`: the windows before are closed.
+    seconds. `until`: the windows before are closed; `since`: those that had been before. No session is told with one of
+    those, also where the gap has become shorter since.
     """
     session: Session | None = None
     for row in rows:
         if session is not None and row.user != session.user:
-            yield _left(session, gap, until)
+            yield _left(session, gap, until, since)
             session = None
         if isinstance(row, Session):
             session = row
             continue
         begins = session is None or row.at - session.last > gap or row.at - session.first.at >= LONGEST
         if session is not None and begins:
-            yield session._replace(closes=min(_over(session, gap), _end(row.at)))
+            yield session._replace(closes=min(_over(session, gap, since), _end(row.at)))
         if session is None or begins:
             session = Session(row, row.at, 1, row.path)
         else:
             session = session._replace(last=row.at, views=session.views + 1, exit=row.path)
         yield Told(row, begins)
     if session is not None:
-        yield _left(session, gap, until)
+        yield _left(session, gap, until, since)
 
 
-def _left(session: Session, gap: int, until: int) -> Session:
-    over = _over(session, gap)
+def _left(session: Session, gap: int, until: int, since: int) -> Session:
+    over = _over(session, gap, since)
     return session._replace(closes=over) if over <= until else session
 
 
-def _over(session: Session, gap: int) -> int:
+def _over(session: Session, gap: int, since: int) -> int:
     """The end of the first window with which no view can belong to it any more."""
-    return _end(session.last + gap)
+    return _end(max(session.last + gap, since))
 
 
 def _end(at: int) -> int:

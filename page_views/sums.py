@@ -89,7 +89,7 @@ class Tell:
         for start, path, source, medium, *sums in tuples(self.segments.read(self.names, part, SUMS)):
             found.setdefault(Key(start, path, source, medium), []).append(tuple(sums))
         in_order = sorted(found, key=attrgetter("start"))
-        return self.lanes.write(part, [row(key, *together(found[key]), self.topic) for key in in_order])
+        return self.lanes.write(part, (row(key, *together(found[key]), self.topic) for key in in_order))
 
 
 def together(sums: Iterable[tuple[int, int, bytes]]) -> tuple[int, int, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from page_views import keys
-from page_views.names import FAULT, FILE
+from page_views.names import BAD_FILE, FAULT, FILE
 from page_views.segment import Segments, Views
 from page_views.sessions import Seen
 from page_views.view import View, clean, read, told
@@ -41,7 +41,7 @@ class Taken(NamedTuple):
 class Take:
     """Task n takes what is dealt to it, and writes to lane n, views to `topic`.
 
-    `client`: Kafka's. `watermark`: in seconds; views before it are late. `name`: of the batch.
+    `client`: Kafka's. `watermark`: in seconds; views before it are late. `batch`: its number.
     """
 
     client: Mapping[str, object] = field(repr=False)
@@ -50,13 +50,13 @@ class Take:
     dealt: Dealt
     segments: Segments
     watermark: int
-    name: str
+    batch: int
 
     def __call__(self, number: int, _: object) -> Taken:
         views = Views()
         written = self.lanes.write(number, self._rows(self.dealt[number], views))
-        segment = self.segments.write(f"{self.name}-{number}", views.parts()) if views.newest else ""
-        return Taken(written, segment, len(views), views.newest)
+        segment = self.segments.write(self.batch, f"{number}", views.parts()) if views.number else ""
+        return Taken(written, segment, views.number, views.newest)
 
     def _rows(self, ranges: Mapping[Place, Range], views: Views) -> Iterator[Row]:
         letters = _PutOff()
@@ -82,8 +82,8 @@ def deal(ranges: Mapping[Place, Range], tasks: int) -> Dealt:
 
 def taken(record: Read, watermark: int) -> View:
     """The view of a record. Raises `Rejected`."""
-    if record.headers and (fault := _header(record, FAULT)):
-        raise Rejected(fault)
+    if record.headers and _header(record, FAULT) == BAD_FILE:
+        raise Rejected(BAD_FILE)
     view = read(record.value, record.timestamp)
     if view.time < watermark:
         raise Rejected("late", "time")
@@ -105,7 +105,9 @@ def _letter(record: Read, rejected: Rejected) -> Row:
 
 
 def _header(record: Read, name: str) -> str | None:
-    return next((value.decode() for key, value in record.headers if key == name and value is not None), None)
+    return next(
+        (value.decode(errors="replace") for key, value in record.headers if key == name and value is not None), None
+    )
 
 
 class _PutOff:

@@ -20,9 +20,10 @@ class Files:
 
     def __init__(self, root: str, setting: str = "CHECKPOINT_DIR", store: str = STORE) -> None:
         remote = re.match(r"(?!file:)[a-z][a-z0-9+.-]+://", root)
-        self.uri = root.rstrip("/") if remote else Path(re.sub(r"^file:(//)?", "", root)).resolve().as_uri()
+        here = str(Path(re.sub(r"^file:(//)?", "", root)).resolve())
+        self.uri = root.rstrip("/") if remote else f"file://{here}"  # blanks and % as they are: Hadoop decodes none
         try:
-            self._system, self._root = fs.FileSystem.from_uri(re.sub(r"^s3[an]:", "s3:", self.uri))
+            self._system, self._root = _system(self.uri) if remote else (fs.LocalFileSystem(), here)
         except (OSError, ArrowException) as error:
             raise Fatal(f"{setting} {self.uri} cannot be used: {error}") from error
         self._store = store
@@ -72,24 +73,26 @@ class Files:
         except (OSError, ArrowException) as error:
             raise self._away(error) from error
 
-    def names(self, folder: str) -> list[str]:
+    def names(self, folder: str = "") -> list[str]:
         """The names of the files in a folder, none where that is missing."""
         try:
-            selector = fs.FileSelector(self._path(folder), allow_not_found=True)
-            return [info.base_name for info in self._system.get_file_info(selector) if info.is_file]
+            return [info.base_name for info in self._in(folder) if info.is_file]
         except (OSError, ArrowException) as error:
             raise self._away(error) from error
 
     def folders(self, folder: str) -> list[str]:
         """The names of the folders in a folder, none where that is missing."""
         try:
-            selector = fs.FileSelector(self._path(folder), allow_not_found=True)
-            return [info.base_name for info in self._system.get_file_info(selector) if not info.is_file]
+            return [info.base_name for info in self._in(folder) if not info.is_file]
         except (OSError, ArrowException) as error:
             raise self._away(error) from error
 
+    def _in(self, folder: str) -> list[fs.FileInfo]:
+        selector = fs.FileSelector(self._path(folder), allow_not_found=True)
+        return list(self._system.get_file_info(selector))
+
     def _path(self, name: str) -> str:
-        return f"{self._root}/{name}"
+        return f"{self._root}/{name}".rstrip("/")
 
     def _forget_checksum(self, path: str) -> None:
         """Hadoop keeps one beside each file of a local folder, and would refuse a file that has changed."""
@@ -100,3 +103,8 @@ class Files:
         away = Transient(f"{self._store}: {type(error).__name__}: {error}")
         away.waits_for = self._store
         return away
+
+
+def _system(uri: str) -> tuple[fs.FileSystem, str]:
+    found: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(re.sub(r"^s3[an]:", "s3:", uri))
+    return found

@@ -22,10 +22,10 @@ from page_views import service, star
 from page_views.batches import Batches
 from page_views.loader import FEEDS, Loader
 from page_views.names import AGGREGATES, SESSIONS, VIEWS
-from page_views.segment import PARTS
+from page_views.segment import batch_of
 from page_views.service import Out, PageViews
 from page_views.users import Span, of_table, of_topic, summed
-from page_views.waiting import Waiting
+from page_views.waiting import NOTE, Waiting
 from pipeline.kafka.client import client_options
 from pipeline.lake.lake import Lake
 from pipeline.lake.table import ensure
@@ -55,11 +55,11 @@ class Views(Trial):
         self.lake = Lake((folder / "warehouse").as_uri(), f"jdbc:sqlite:{folder}/catalog.db")
         ensure(self.lake, star.TABLES)
 
-    def go(self, **settings: Any) -> Watched:
+    def go(self, gap: int = GAP, lateness: int = LATENESS, **settings: Any) -> Watched:
         client, waiting = client_options(self.settings()), Waiting(self.settings().checkpoint_dir)
         batches = Batches(self.folder / "batches", self.size, client, self.writes)
         out = Out(self.writes, self.aggregates, self.over)
-        return self.run(PageViews(client, GAP, LATENESS, waiting, batches, out).apply, **settings)
+        return self.run(PageViews(client, gap, lateness, waiting, batches, out).apply, **settings)
 
     def windows(self) -> list[dict[str, Any]]:
         return [json.loads(record.value or b"") for record in topics.read(self.kafka, self.aggregates)]
@@ -179,6 +179,27 @@ def test_a_view_behind_the_watermark_is_a_letter_and_nothing_else(trial: Views) 
     assert new == {("/just", "11:30"): 1, ("/end", "11:40"): 1}
 
 
+def test_a_longer_lateness_takes_no_view_for_a_window_that_is_closed_and_a_shorter_gap_costs_no_session(
+    trial: Views,
+) -> None:
+    trial.put(sent([line("ann", 10), line("eve", 2000), line("bob", 3000), line("cat", 3010)]))
+    trial.go()
+    closed = line("late", 2399)
+    trial.put(sent([closed, line("dan", 2410)]))
+    trial.go(lateness=2 * LATENESS)
+    assert [(letter.value, letter.headers["reason"]) for letter in trial.letters()] == [(closed, b"late")]
+    trial.put(sent([END]))
+    trial.go(gap=60, lateness=LATENESS)
+    assert [one["views"] for one in trial.windows()] == [1, 1, 1, 2]
+    assert {(one.user, one.begin - FIRST) for one in trial.sessions()} == {
+        ("ann", 10),
+        ("bob", 3000),
+        ("cat", 3010),
+        ("dan", 2410),
+        ("eve", 2000),
+    }
+
+
 def many(rng: Random, number: int) -> list[bytes]:
     return [
         line(f"u{rng.randrange(40)}", at, rng.choice(("/", "/a", "/b")), rng.choice(("", NEWS, "?utm_source=x")))
@@ -234,8 +255,13 @@ def test_a_batch_that_died_after_any_of_its_steps_ends_as_if_it_had_not(
     assert told_again.differences(trial.windows(), told_again.windows(views, GAP)) == []
     assert trial.sessions() == told_again.sessions(views, GAP)
     assert len(trial.files()) == 60
-    left = {path.name for path in (trial.folder / "checkpoint" / "page-views" / "waiting").glob("*.arrow")}
-    assert len(left) <= 2 * (PARTS + 2), "what nothing speaks of is gone"
+    folder = trial.folder / "checkpoint" / "page-views" / "waiting"
+    left = {path.name for path in folder.glob("*.arrow")}
+    newest, before = json.loads((folder / NOTE).read_bytes())
+    named = {name for state in (newest, before) for name in (*state["batches"], *state["parts"])}
+    assert named <= left
+    others = {batch_of(name) for name in left - named}
+    assert others <= {newest["batch"]}, "what nothing speaks of is gone, with the next batch that closes windows"
 
 
 def _failing(step: Callable[..., Any], fault: Faulty) -> Callable[..., Any]:

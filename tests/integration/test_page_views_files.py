@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from page_views import batches as batches_module
@@ -17,6 +18,8 @@ from page_views import drop as drop_module
 from page_views.batches import Batches
 from page_views.drop import DropFolder
 from page_views.lines import ViewFile
+from page_views.segment import Views
+from page_views.waiting import State, Waiting
 from pipeline.kafka.lane import Lane
 from pipeline.runtime.errors import Fatal, Halted, Transient
 from tests import topics
@@ -314,3 +317,19 @@ def test_every_view_is_in_one_file_however_they_come(made: Made) -> None:
     made.batches(4).take()
     assert sorted(made.files()) == ["1.json", "2.json", "3.json", "4.json"]
     assert sum(one["unique users"] for one in made.files().values()) == 16
+
+
+def test_what_waits_for_a_window_may_lie_in_s3(own_moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    boto3.client("s3", endpoint_url=own_moto).create_bucket(Bucket="checkpoints")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", own_moto)
+    waiting = Waiting("s3a://checkpoints/ours/")
+    assert waiting.before(0) == State()
+    first, last = (waiting.segments.write(0, f"{number}", Views().parts()) for number in range(2))
+    waiting.leave(State(), State(0, 1, (first,)))
+    for batch in (1, 2):
+        waiting.leave(waiting.before(batch), State(batch, 1, (last,)))
+    waiting.tidy()
+    assert waiting.before(3) == State(2, 1, (last,))
+    assert waiting.segments.read([last], 0).num_rows == 0
+    with pytest.raises(Fatal, match="is gone"):
+        waiting.segments.read([first], 0)

@@ -11,7 +11,7 @@ GAP = 1200
 
 
 def begins(*times: int, gap: int = GAP) -> list[int]:
-    rows = told([Seen("u", at, "/") for at in times], gap, 0)
+    rows = told([Seen("u", at, "/") for at in times], gap, 0, 0)
     return [one.seen.at for one in rows if isinstance(one, Told) and one.begins]
 
 
@@ -36,7 +36,7 @@ def test_a_session_tells_of_its_first_and_its_last_view() -> None:
         Seen("u", 900, "/out"),
         Seen("u", 9000, "/"),
     ]
-    found = [one for one in told(rows, GAP, 9300) if isinstance(one, Session)]
+    found = [one for one in told(rows, GAP, 9300, 0) if isinstance(one, Session)]
     assert found == [
         Session(Seen("u", 100, "/in", "news", "mail", 7, 8), 900, 3, "/out", closes=2400),
         Session(Seen("u", 9000, "/"), 9000, 1, "/"),
@@ -45,11 +45,19 @@ def test_a_session_tells_of_its_first_and_its_last_view() -> None:
 
 def test_of_users_only_those_are_known_later_whose_sessions_may_go_on() -> None:
     rows = [Seen("a", 100, "/"), Seen("b", 1300, "/"), Seen("b", 1400, "/x")]
-    known = [one for one in told(rows, GAP, 1500) if isinstance(one, Session)]
+    known = [one for one in told(rows, GAP, 1500, 0) if isinstance(one, Session)]
     assert known == [
         Session(Seen("a", 100, "/"), 100, 1, "/", closes=1500),
         Session(Seen("b", 1300, "/"), 1400, 2, "/x"),
     ]
+
+
+def test_a_session_that_a_shorter_gap_ends_is_told_with_the_next_window_not_with_one_that_is_closed() -> None:
+    known = Session(Seen("a", 100, "/"), 9000, 2, "/out")
+    for until in (9900, 12_000):
+        assert list(told([known], 60, until, 9600)) == [known._replace(closes=9900)]
+    assert next(told([known, Seen("a", 9650, "/")], 60, 9900, 9600)) == known._replace(closes=9900)
+    assert list(told([known], 60, 9600, 9600)) == [known], "while no window closes"
 
 
 def in_pieces(views: Sequence[Seen], ends: Sequence[int]) -> tuple[list[Seen], list[Session], set[int]]:
@@ -60,7 +68,7 @@ def in_pieces(views: Sequence[Seen], ends: Sequence[int]) -> tuple[list[Seen], l
     for end in ends:
         rows: list[Seen | Session] = [*known, *(view for view in views if before <= view.at < end)]
         rows.sort(key=lambda row: (row.user, isinstance(row, Seen), row.at if isinstance(row, Seen) else 0))
-        results = list(told(rows, GAP, end))
+        results = list(told(rows, GAP, end, before))
         sessions = [one for one in results if isinstance(one, Session)]
         known = [one for one in sessions if one.closes is None]
         over += [one for one in sessions if one.closes is not None]
