@@ -95,9 +95,7 @@ def read(value: bytes | None, arrived: int) -> View:
     seconds = _seconds(time)
     if seconds < EARLIEST:
         raise Rejected("too_early", "time")
-    if arrived > 0 and seconds * 1000 > arrived + AHEAD * 1000:
-        raise Rejected("far_ahead", "time")
-    if arrived <= 0 and seconds > _LAST:
+    if seconds > _LAST or (arrived > 0 and seconds * 1000 > arrived + AHEAD * 1000):
         raise Rejected("far_ahead", "time")
     if is_robot(browser):
         raise Rejected("robot", "browser")
@@ -139,6 +137,7 @@ def is_header(line: bytes) -> bool:
 
 _encoder: Final = msgspec.json.Encoder()
 _LAST: Final = 253_402_300_799
+"""The last second of the year 9999, in seconds since the epoch: no date is written beyond."""
 
 
 def _fields(value: bytes | None) -> list[str]:

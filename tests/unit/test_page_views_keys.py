@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 
 import pytest
 
@@ -55,6 +56,20 @@ def test_a_long_path_takes_no_longer_than_its_length() -> None:
     for text in ("a" * 65_000 + "@", "/" + "a@" * 32_000, "1." * 32_000, "[" * 65_000 + ":"):
         keys.page(text)
     assert time.perf_counter() - began < 2.0
+
+
+def test_what_is_kept_at_hand_is_small_whatever_comes() -> None:
+    secretive = Secretive("a secret of ours")
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            long = f"{number}".ljust(64 << 10, "x")
+            keys.page(long), keys.source(None, None, long, None), keys.browser(long, "", ""), secretive.key(long)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 4 << 20
+    assert keys.page("/short") is keys.page("/short")
 
 
 def test_the_tables_have_the_names_that_commands_ask_for() -> None:
