@@ -22,6 +22,7 @@ from tests.servers import ROOT, Endpoint
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 PATIENCE = 600.0
+"""Seconds without a line of the log."""
 LOOK = 0.1
 
 
@@ -53,9 +54,11 @@ class Job:
 
     def wait_for(self, event: str) -> Line:
         """The first line with this event. Raises `RuntimeError` where the job ends without it."""
-        deadline = time.monotonic() + PATIENCE
+        deadline, seen = time.monotonic() + PATIENCE, 0
         while time.monotonic() < deadline:
             lines = self.lines()
+            if len(lines) > seen:
+                deadline, seen = time.monotonic() + PATIENCE, len(lines)
             for line in lines:
                 if line.event == event:
                     return line

@@ -15,7 +15,6 @@ from tests.processes import Process
 from tests.servers import ROOT
 
 SERVICE = (sys.executable, "stream_analytics.py")
-PATIENCE = 1800.0
 
 
 class Run(Job):
