@@ -13,7 +13,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from market.candle import Candle, read
 from market.candle_store import Arrival, CandleStore, Outcome
 from pipeline.kafka.places import Place
-from pipeline.kafka.reading import Range, Read
+from pipeline.kafka.reading import Dealt, Range, Read
 from pipeline.kafka.reading import read as records
 from pipeline.runtime.errors import Rejected
 from pipeline.structured.tasks import LETTERS, columns
@@ -21,8 +21,6 @@ from pipeline.structured.tasks import LETTERS, columns
 MOST_LETTERS, MOST_BYTES = 1_000, 8 << 20
 """What is told at once."""
 
-Dealt = Sequence[Mapping[Place, Range]]
-"""By a task's number, where its records lie."""
 Condemned = Mapping[tuple[str, int, int], tuple[str, str]]
 """Topic, partition and offset of candles that are letters all the same → reason, error."""
 
@@ -115,12 +113,9 @@ def in_order(sent: Sequence[_Sent]) -> list[Arrival]:
     return [Arrival(partition, offset, candle) for _, partition, offset, candle in places]
 
 
-def deal(ranges: Mapping[Place, Range], tasks: int) -> Dealt:
+def task_of(place: Place) -> int:
     """All partitions of a topic to one task, the same in each batch: its process may still have the symbol's state."""
-    dealt: list[dict[Place, Range]] = [{} for _ in range(tasks)]
-    for place, wanted in ranges.items():
-        dealt[crc32(place[0].encode()) % tasks][place] = wanted
-    return dealt
+    return crc32(place[0].encode())
 
 
 def _ranges(dealt: Dealt, numbers: Iterable[pa.RecordBatch]) -> dict[Place, Range]:

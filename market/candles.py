@@ -8,9 +8,10 @@ from functools import partial
 
 from market import mongo
 from market.candle_store import CandleStore
-from market.candle_tasks import Apply, Condemned, Letters, Report, deal
+from market.candle_tasks import Apply, Condemned, Letters, Report, task_of
 from market.settings import CandleSettings
 from pipeline.kafka.client import client_options
+from pipeline.kafka.reading import deal
 from pipeline.structured.service import LETTER, Batch, Flow, Service
 from pipeline.structured.tasks import reports
 
@@ -28,7 +29,7 @@ class Candles:
         known, self._known = self._known, {}
         store = self._ours(batch)
         session = batch.frame.sparkSession
-        dealt = deal(batch.ranges(), session.sparkContext.defaultParallelism)
+        dealt = deal(batch.ranges(), session.sparkContext.defaultParallelism, task_of)
         tasks = session.range(0, len(dealt), 1, len(dealt))
         found = reports(tasks, Apply(self._client, store, known, dealt)) if any(dealt) else []
         condemned = _condemned(found)

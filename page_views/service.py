@@ -28,10 +28,11 @@ from page_views.names import AGGREGATES, READS, SESSIONS, VIEWS
 from page_views.segment import PARTS
 from page_views.settings import ViewSettings
 from page_views.sums import Tell
-from page_views.taking import Take, deal
+from page_views.taking import Take, lane_of
 from page_views.waiting import State, Waiting
 from page_views.watch import Watch
 from pipeline.kafka.client import client_options
+from pipeline.kafka.reading import deal
 from pipeline.lake.lake import Lake
 from pipeline.structured.service import FOR_NOW, Batch, Flow, Service
 from pipeline.structured.tasks import reports
@@ -84,7 +85,7 @@ class PageViews:
         if not ranges:
             return msgspec.structs.replace(before, batch=batch.number)
         lanes = batch.lanes(self.out.views)
-        segments, dealt = self.waiting.segments, deal(ranges, lanes.count)
+        segments, dealt = self.waiting.segments, deal(ranges, lanes.count, lane_of)
         take = Take(self.client, lanes, self.out.views, dealt, segments, before.watermark, batch.number)
         taken = reports(_tasks(batch, lanes.count), take)
         batch.wrote(self.out.views, lanes, [one.written for one in taken])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,15 +15,12 @@ from pipeline.kafka.lane import Row
 from pipeline.kafka.lanes import Lanes, Written
 from pipeline.kafka.letters import letter
 from pipeline.kafka.places import Place
-from pipeline.kafka.reading import Range, Read
+from pipeline.kafka.reading import Dealt, Range, Read
 from pipeline.kafka.reading import read as records
 from pipeline.runtime.errors import Rejected
 
 MOST_LETTERS, MOST_BYTES = 1_000, 8 << 20
 """Letters that are put off, so that views are sent many at once."""
-
-Dealt = Sequence[Mapping[Place, Range]]
-"""By a task's number, where its records lie."""
 
 
 class Taken(NamedTuple):
@@ -72,12 +69,9 @@ class Take:
         yield from letters.rest
 
 
-def deal(ranges: Mapping[Place, Range], tasks: int) -> Dealt:
-    """A topic's partition always to the same task: its lane's marks know what is out."""
-    dealt: list[dict[Place, Range]] = [{} for _ in range(tasks)]
-    for (topic, partition), wanted in ranges.items():
-        dealt[partition % tasks][topic, partition] = wanted
-    return dealt
+def lane_of(place: Place) -> int:
+    """A partition always to the same lane, whose marks know what is out of it."""
+    return place[1]
 
 
 def taken(record: Read, watermark: int) -> View:

@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from pipeline.kafka.errors import by_fate
 from pipeline.kafka.lane import PRODUCER, TRANSACTION
 from pipeline.kafka.letters import topic_of
+from pipeline.kafka.reading import headers_of
 from pipeline.kafka.topics import Topics
 
 PATIENCE: Final = 30.0
@@ -117,7 +118,7 @@ class LetterBox:
 
 
 def _letter(message: Message) -> Letter:
-    headers = {header[0]: _text(header[1]) for header in message.headers() or []}
+    headers = {header[0]: _text(header[1]) for header in headers_of(message)}
     at = (str(message.topic()), int(message.partition() or 0), int(message.offset() or 0))
     of = (headers.get("topic", ""), _number(headers.get("partition")), _number(headers.get("offset")))
     return Letter(

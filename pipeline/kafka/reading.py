@@ -6,7 +6,7 @@ topics that takes minutes. This one asks each broker for all of its partitions t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -40,6 +40,10 @@ class Range(NamedTuple):
     end: int
 
 
+Dealt = Sequence[Mapping[Place, Range]]
+"""By a task's number, where its records lie."""
+
+
 class Read(NamedTuple):
     """A record; `timestamp`: its own, in ms, not above 0 where it has none. `headers`: where they were asked for."""
 
@@ -50,6 +54,14 @@ class Read(NamedTuple):
     offset: int
     timestamp: int
     headers: Sequence[tuple[str, bytes | None]] = ()
+
+
+def deal(ranges: Mapping[Place, Range], tasks: int, number: Callable[[Place], int]) -> Dealt:
+    """Ranges to tasks. `number`: of a place; those whose number is the same go to one task, in each batch the same."""
+    dealt: list[dict[Place, Range]] = [{} for _ in range(tasks)]
+    for place, wanted in ranges.items():
+        dealt[number(place) % tasks][place] = wanted
+    return dealt
 
 
 def read(client: Mapping[str, object], ranges: Mapping[Place, Range], *, headers: bool = False) -> Iterator[Read]:
@@ -68,6 +80,15 @@ def read(client: Mapping[str, object], ranges: Mapping[Place, Range], *, headers
                 yield from _next(consumer, ends, headers)
         finally:
             consumer.unassign()
+
+
+def headers_of(message: Message) -> Sequence[tuple[str, bytes | None]]:
+    """A record's headers: none where the name of one is no UTF-8, of which the client tells no more."""
+    try:
+        told: Any = message.headers() or ()
+    except (SystemError, UnicodeDecodeError):
+        return ()
+    return told  # type: ignore[no-any-return]
 
 
 def _next(consumer: Consumer, ends: dict[Place, int], headers: bool) -> Iterator[Read]:
@@ -101,7 +122,7 @@ def _settle(error: KafkaError, place: Place, ends: dict[Place, int]) -> None:
 def _record(message: Message, place: Place, offset: int, headers: bool) -> Read:
     key: Any = message.key()
     value: Any = message.value()
-    told: Any = (message.headers() or ()) if headers else ()
+    told = headers_of(message) if headers else ()
     return Read(key, value, *place, offset, message.timestamp()[1], told)
 
 

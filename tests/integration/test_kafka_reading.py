@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
+from pathlib import Path
 
+import confluent_kafka
 import pytest
 from confluent_kafka import Producer
 
@@ -79,3 +82,27 @@ def test_records_that_are_gone_are_not_passed_over(kafka: str, topic: str) -> No
     topics.produce(kafka, topic, numbers(0, 3, 0))
     with pytest.raises(TaskDied, match="are gone that were to be read"):
         found(kafka, {(topic, 0): Range(7, 9)})
+
+
+def test_a_header_whose_name_is_no_text_hides_the_headers_and_not_the_record(kafka: str, topic: str) -> None:
+    with_header(kafka, topic, b"\xff\xfe")
+    with_header(kafka, topic, b"file")
+    found = list(read(client(kafka), {(topic, 0): Range(0, 2)}, headers=True))
+    assert [(record.value, list(record.headers)) for record in found] == [(b"v", []), (b"v", [("file", b"x")])]
+
+
+def with_header(kafka: str, topic: str, name: bytes) -> None:
+    """A record with a header of any name: the client in Python takes text alone, so this asks the library below it."""
+    (path,) = Path(confluent_kafka.__file__).parents[1].glob("confluent_kafka.libs/librdkafka*")
+    library, none = ctypes.CDLL(str(path)), ctypes.c_char_p()
+    for makes in ("rd_kafka_conf_new", "rd_kafka_new", "rd_kafka_headers_new"):
+        getattr(library, makes).restype = ctypes.c_void_p
+    conf, headers = (ctypes.c_void_p(made) for made in (library.rd_kafka_conf_new(), library.rd_kafka_headers_new(1)))
+    library.rd_kafka_conf_set(conf, b"bootstrap.servers", kafka.encode(), none, 0)
+    producer = ctypes.c_void_p(library.rd_kafka_new(0, conf, none, 0))
+    library.rd_kafka_header_add(headers, name, ctypes.c_ssize_t(len(name)), b"x", ctypes.c_ssize_t(1))
+    of_topic, of_partition, of_value, of_headers = 1, 3, 4, 10
+    given = (of_topic, topic.encode(), of_partition, 0, of_value, b"v", ctypes.c_size_t(1), of_headers, headers, 0)
+    assert library.rd_kafka_producev(producer, *given) == 0
+    assert library.rd_kafka_flush(producer, 30_000) == 0
+    library.rd_kafka_destroy(producer)

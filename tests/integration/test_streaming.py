@@ -39,7 +39,7 @@ spark = pytest.fixture(scope="module", name="spark")(streaming.session)
 
 @pytest.fixture
 def trial(spark: SparkSession, kafka: str, tmp_path: Path) -> Trial:
-    return Trial(spark, kafka, tmp_path)
+    return Trial(spark, kafka, tmp_path / "100 % é")
 
 
 def in_order(values: Iterable[bytes | None]) -> list[bytes]:

@@ -76,6 +76,12 @@ def test_what_was_accepted_is_heeded_once(tmp_path: Path) -> None:
     assert kept.accepted() == {}
 
 
+def test_spark_is_given_a_folder_as_it_is_named(tmp_path: Path) -> None:
+    for name in ("a b", "100%25", "é #?"):
+        for root in (f"{tmp_path}/{name}", f"file://{tmp_path}/{name}"):
+            assert Checkpoint(root, "service", "flow").spark == f"file://{tmp_path}/{name}/service/flow/spark"
+
+
 def test_a_store_that_is_no_folder_is_away_and_one_that_is_none_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Transient, match="checkpoint's store"):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from page_views.names import BAD_FILE, FAULT, FILE
-from page_views.taking import deal, taken
+from page_views.taking import lane_of, taken
 from pipeline.kafka.places import Place
-from pipeline.kafka.reading import Range, Read
+from pipeline.kafka.reading import Range, Read, deal
 from pipeline.runtime.errors import Rejected
 
 NOW = 1_534_849_200
@@ -36,8 +36,8 @@ def test_late_is_what_lies_before_the_watermark() -> None:
 
 def test_a_partition_goes_to_one_task_also_as_others_are_added() -> None:
     ranges: dict[Place, Range] = {("raw", partition): Range(0, 1) for partition in range(9)}
-    few = deal({place: ranges[place] for place in list(ranges)[:3]}, 4)
-    for task, dealt in enumerate(deal(ranges, 4)):
+    few = deal({place: ranges[place] for place in list(ranges)[:3]}, 4, lane_of)
+    for task, dealt in enumerate(deal(ranges, 4, lane_of)):
         assert few[task].items() <= dealt.items()
         assert {partition % 4 for _, partition in dealt} == {task}
-    assert deal({}, 2) == [{}, {}]
+    assert deal({}, 2, lane_of) == [{}, {}]
