@@ -58,14 +58,14 @@ def candles(number: int) -> Iterator[bytes]:
     return (candle(random, minute) for minute in range(number))
 
 
-def harvests(number: int, channels: int) -> Iterator[tuple[bytes, bytes]]:
-    """Key and value: of all channels in turn, four times a day, from 2017 on; subscribers grow, shuffled."""
+def harvests(number: int, channels: int, hours: int) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value: of all channels in turn, each every so many hours, from 2017 on; subscribers grow, shuffled."""
     random = Random(number)
     subs = [random.randrange(10**6) for _ in range(channels)]
     order = list(range(channels))
     for turn in range(-(-number // channels)):
         random.shuffle(order)
-        at = (HARVESTED + timedelta(hours=6 * turn)).isoformat()
+        at = (HARVESTED + timedelta(hours=hours * turn)).isoformat()
         for channel in order[: number - turn * channels]:
             subs[channel] += random.randrange(100)
             name = f"channel-{channel}"

@@ -165,6 +165,10 @@ class Bench:
         """Harvests of channels into topics and tables, and the upsert by itself."""
         return channels.measured(self)
 
+    def channel_year(self) -> list[Result]:
+        """A harvest a day of many channels, for a year."""
+        return channels.year(self)
+
     def channel_ages(self) -> list[Result]:
         """How old a harvest is once it is in the topics and the tables."""
         return ages.measured(self)
@@ -271,6 +275,8 @@ def _lasting(use: Use, seconds: float) -> Use:
 
 
 PARTS = ("trades", "sink", "warm", "many", "latency", "page-views", "channel-stats", "channel-ages", "loan-scoring")
+LONG = ("channel-year",)
+"""Parts that run where they are named only."""
 
 
 def run(part: str, bench: Bench) -> list[Result]:

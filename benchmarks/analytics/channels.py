@@ -1,4 +1,4 @@
-"""The channel statistics: a backlog into topics and tables, and the upsert by itself."""
+"""The channel statistics: a backlog into topics and tables, the upsert by itself, and a year."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 SERVICE: Final = (*runs.SERVICE, "channel-stats")
 CHANNELS: Final = 50_000
+OFTEN, SELDOM = 6, 24
+"""Hours between two harvests of a channel."""
+YEAR: Final = 365
 ROWS: Final = 100_000
 
 
@@ -30,11 +33,18 @@ def measured(bench: Bench) -> list[Result]:
     with channel_ground() as here:
         prepare(here)
         rows = _upserts(bench, here)
-        result = _path(bench, here)
+        result = _path(bench, here, bench.messages, OFTEN)
     goals = [Goal(f"{one.name} at least 15,000 rows/s", one.figure, (one.rate or 0) >= 15_000) for one in rows]
     reached = (result.rate or 0) >= 20_000
     bench.goals += [Goal("channel statistics at least 20,000 harvests/s", result.figure, reached), *goals]
     return [result, *rows]
+
+
+def year(bench: Bench) -> list[Result]:
+    """A harvest a day of each channel, for a year: each is a new row of a day, and memory is not to grow."""
+    with channel_ground() as here:
+        prepare(here)
+        return [_path(bench, here, YEAR * CHANNELS, SELDOM)]
 
 
 def prepare(here: ChannelGround) -> None:
@@ -44,18 +54,18 @@ def prepare(here: ChannelGround) -> None:
     here.ran("-m", "migrations", "yt")
 
 
-def _path(bench: Bench, here: ChannelGround) -> Result:
-    backlog.fill_keyed(here.kafka.bootstrap, TOPIC, backlog.harvests(bench.messages, CHANNELS))
+def _path(bench: Bench, here: ChannelGround, number: int, hours: int) -> Result:
+    backlog.fill_keyed(here.kafka.bootstrap, TOPIC, backlog.harvests(number, CHANNELS, hours))
     environment = {**here.environment, "DRIVER_MEMORY": "1g"}
     window = runs.caught_up(SERVICE, environment)
     seconds = window[1] - window[0]
-    rate = bench.messages / seconds
-    _expect(bench, here)
+    rate = number / seconds
+    _expect(here, number, hours)
     _memory(bench, window)
     use = bench.watch.use(*window)._replace(seconds=seconds)
     facts: dict[str, object] = {"window": window, "told": {one.name: _told(here, one) for one in (DAILY, MONTHLY)}}
     what = f"{CHANNELS:,} channels → 2 topics, 2 tables"
-    return Result("channel-stats", what, f"{rate:,.0f}/s ({seconds:.1f} s)", use, bench.messages, rate, facts)
+    return Result("channel-stats", what, f"{rate:,.0f}/s ({seconds:.1f} s)", use, number, rate, facts)
 
 
 def _memory(bench: Bench, window: tuple[float, float]) -> None:
@@ -68,10 +78,10 @@ def _memory(bench: Bench, window: tuple[float, float]) -> None:
         bench.goals.append(Goal(f"memory of a {kind} does not grow", found, after <= 1.1 * before + 16))
 
 
-def _expect(bench: Bench, here: ChannelGround) -> None:
-    turns = -(-bench.messages // CHANNELS)
-    moments = [backlog.HARVESTED + timedelta(hours=6 * turn) for turn in range(turns)]
-    last = bench.messages - (turns - 1) * CHANNELS
+def _expect(here: ChannelGround, number: int, hours: int) -> None:
+    turns = -(-number // CHANNELS)
+    moments = [backlog.HARVESTED + timedelta(hours=hours * turn) for turn in range(turns)]
+    last = number - (turns - 1) * CHANNELS
     for table, form in ((DAILY.name, "%Y-%m-%d"), (MONTHLY.name, "%Y-%m")):
         spans = {f"{moment:{form}}" for moment in moments}
         before = {f"{moment:{form}}" for moment in moments[:-1]}
