@@ -18,5 +18,8 @@ class AnalyticsSettings(SparkSettings, KafkaSettings, PageSettings):
     title: ClassVar = "Analytics"
 
     max_records_per_batch: Annotated[Count, Field(le=10_000_000)] = setting(
-        "Most records that one batch reads of all topics together", "20000", "records", default=100_000
+        "Most records that one batch reads of all topics together; a task has two minutes to read and write its share",
+        "20000",
+        "records",
+        default=100_000,
     )
