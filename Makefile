@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
-WORKERS ?= 4
+WORKERS ?= 5
 # What a demo needs that is more than the analytics'.
 LEVEL_market := market
 LEVEL_page-views := lake
