@@ -1,8 +1,8 @@
 """What waits for a window to close, in files of Arrow's columns: views, and sessions that may go on.
 
 Files are written once, under names of their own, and never changed: which of them count is on record elsewhere
-(`waiting.py`). What is of one user lies in one part of a file, the same in all; sums of
-windows, which pass from one task to the next in such a file, lie in it by their paths.
+(`waiting.py`). What is of one user lies in one part of a file, the same in all; sums of windows, which pass from one
+task to the next in such a file, lie in it by their paths.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ is known of each user from before (`sessions.py`): so sessions are the same in w
 made of the topics that are written (`loader.py`).
 
 Spark plans the batches and gives tasks their turn; tasks read and write by themselves. With Spark's own windows by user
-a view passed through the JVM four times, which took three times as long as all the rest.
+a view passed through the JVM four times (docs/performance.md, "The analytics").
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Take:
     def __call__(self, number: int, _: object) -> Taken:
         views = Views()
         written = self.lanes.write(number, self._rows(self.dealt[number], views))
-        segment = self.segments.write(self.batch, f"{number}", views.parts()) if views.number else ""
+        segment = self.segments.write(self.batch, str(number), views.parts()) if views.number else ""
         return Taken(written, segment, views.number, views.newest)
 
     def _rows(self, ranges: Mapping[Place, Range], views: Views) -> Iterator[Row]:

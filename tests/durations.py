@@ -1,6 +1,6 @@
 """How long each file of tests took, kept in durations.json, so that workers side by side begin with the longest.
 
-    python -m pytest -n 4 --note-durations      # write the file anew
+    python -m pytest -n 5 --note-durations      # write the file anew
 
 Without it the last worker would begin with a file of a minute while the others are done.
 """

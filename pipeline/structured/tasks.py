@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -65,12 +66,6 @@ def gravest(errors: Sequence[PipelineError]) -> PipelineError:
     return min(errors, key=lambda error: isinstance(error, Transient))
 
 
-def _drain(batches: Iterator[pa.RecordBatch]) -> None:
-    """What is left unread, which costs the process: Spark makes a new one for the next task, and that imports all."""
-    for _ in batches:
-        ...
-
-
 class _Reporting:
     """A row that tells what `work` returned, or its error."""
 
@@ -82,7 +77,7 @@ class _Reporting:
         assert context is not None
         given = iter(batches)
         outcome = self._outcome(context.partitionId(), given)
-        _drain(given)
+        deque(given, 0)  # were something left unread, Spark would end this process: the next one imports all anew
         yield pa.RecordBatch.from_pydict({"outcome": [pickle.dumps(outcome)]})
         tidy(type(self._work).__qualname__)
 
